@@ -1,0 +1,272 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { parse } from 'yaml';
+import { newAjv, sayError } from './event/schema.js';
+
+const seconds = (fallback: number) => ({ type: 'number', exclusiveMinimum: 0, maximum: 86_400, default: fallback }) as const;
+const file = { type: 'string', default: '' } as const;
+const flag = (fallback: boolean) => ({ type: 'boolean', default: fallback }) as const;
+const section = (properties: object) => ({ type: 'object', additionalProperties: false, default: {}, properties }) as const;
+
+/** Every key of verdict.yaml with its type, bounds, default and meaning. */
+export const configSchema = {
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    data_dir: { type: 'string', minLength: 1, default: './data', description: 'The folder of everything this node keeps.' },
+    admin_token: {
+      type: 'string',
+      default: '',
+      description: 'A credential with every permission on every account. Made once and kept in the data folder where it is empty.',
+    },
+    region: { type: 'string', default: '', description: 'Where this node stands; events of its decisions carry it.' },
+    http: section({
+      host: { type: 'string', default: '127.0.0.1', description: 'The address to listen on.' },
+      port: { type: 'integer', minimum: 0, maximum: 65_535, default: 8088, description: 'The port to listen on; 0 takes a free one.' },
+      public_url: { type: 'string', default: '', description: 'The address that clients use, where it differs.' },
+      trusted_proxies: { type: 'array', items: { type: 'string' }, default: [], description: 'CIDRs whose X-Forwarded-For is believed.' },
+      drain_ms: { type: 'integer', minimum: 0, default: 10_000, description: 'How long requests in flight may take at a stop.' },
+      tls: section({
+        cert: { ...file, description: 'PEM file with the certificate chain; with `key` it turns TLS 1.3 on.' },
+        key: { ...file, description: 'PEM file with the private key.' },
+        client_ca: { ...file, description: 'PEM file with the authorities of client certificates; turns mTLS on.' },
+      }),
+    }),
+    auth: section({
+      cache_seconds: seconds(60),
+      issuers: {
+        type: 'array',
+        default: [],
+        description: 'Who may issue JWTs.',
+        items: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['issuer', 'audience', 'jwks'],
+          properties: {
+            issuer: { type: 'string', minLength: 1 },
+            audience: { type: 'string', minLength: 1 },
+            jwks: { type: 'string', minLength: 1, description: 'URL (https, or http on loopback) or file of the JWK set.' },
+            algorithms: {
+              type: 'array',
+              items: { enum: ['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] },
+              minItems: 1,
+              default: ['ES256', 'EdDSA', 'RS256'],
+            },
+            accounts_claim: { type: 'string', default: 'verdict_accounts' },
+            permissions_claim: { type: 'string', default: 'verdict_permissions' },
+            name_claim: { type: 'string', default: 'client_id' },
+            clock_tolerance_seconds: { type: 'number', minimum: 0, maximum: 300, default: 5 },
+          },
+        },
+      },
+    }),
+    policy: section({
+      bundle: { type: 'string', default: '', description: 'The bundle.tar.gz to decide by; the one that ships where it is empty.' },
+      entrypoint: { type: 'string', minLength: 1, default: 'verdict/decision' },
+      timeout_ms: { type: 'integer', minimum: 50, default: 2000, description: 'A decision worker that stands still for so long is replaced.' },
+      memory_pages: { type: 'integer', minimum: 5, maximum: 65_536, default: 2048, description: 'The most memory an evaluation may have, in pages of 64 KiB.' },
+    }),
+    decision: section({
+      workers: { type: 'integer', minimum: 0, maximum: 256, default: 0, description: 'Decision processes; 0: one for every four cores, at least one.' },
+    }),
+    directory: section({
+      max_staleness: {
+        type: 'number',
+        exclusiveMinimum: 0,
+        default: 120,
+        description: 'Seconds after which an unconfirmed copy of the directory denies with directory.stale.',
+      },
+    }),
+    journal: section({
+      durability: { enum: ['disk', 'kafka'], default: 'disk', description: 'What "durable" waits for: this disk, or the brokers.' },
+      max_bytes: { type: 'integer', minimum: 1_048_576, default: 4_294_967_296, description: 'The journal of one worker; beyond it, answers are 503.' },
+    }),
+    ingest: section({
+      batch_bytes: { type: 'integer', minimum: 1024, default: 8_388_608 },
+      batch_ms: { type: 'integer', minimum: 1, default: 500 },
+    }),
+    kafka: section({
+      brokers: { type: 'array', items: { type: 'string', minLength: 1 }, default: [], description: 'host:port of each; none: the journal is the stream.' },
+      client_id: { type: 'string', default: 'verdict' },
+      topic_prefix: { type: 'string', default: 'verdict', description: 'Topics are <prefix>.events, <prefix>.entities, <prefix>.quarantine.' },
+      partitions: { type: 'integer', minimum: 1, default: 12 },
+      replication_factor: { type: 'integer', minimum: 1, default: 3, description: 'Cut to the number of brokers where there are fewer.' },
+      tls: section({ enabled: flag(false), ca: file, cert: file, key: file }),
+      sasl: section({
+        mechanism: { enum: ['', 'plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'], default: '' },
+        username: { type: 'string', default: '' },
+        password: { type: 'string', default: '' },
+        token_url: { type: 'string', default: '', description: 'OAUTHBEARER: where a token is had by client credentials.' },
+        client_id: { type: 'string', default: '' },
+        client_secret: { type: 'string', default: '' },
+        scope: { type: 'string', default: '' },
+      }),
+    }),
+    clickhouse: section({
+      url: { type: 'string', default: '', description: 'The HTTP interface of a server or cluster; empty: the embedded store.' },
+      database: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$', default: 'verdict' },
+      username: { type: 'string', default: 'default' },
+      password: { type: 'string', default: '' },
+      cluster: { type: 'string', pattern: '^[A-Za-z0-9_-]*$', default: '', description: 'The cluster to make replicated, distributed tables on.' },
+      tls: section({ ca: file, cert: file, key: file }),
+      query_seconds: seconds(10),
+    }),
+    log: section({ level: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], default: 'info' } }),
+  },
+} as const;
+
+export type IssuerConfig = {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly jwks: string;
+  readonly algorithms: readonly string[];
+  readonly accounts_claim: string;
+  readonly permissions_claim: string;
+  readonly name_claim: string;
+  readonly clock_tolerance_seconds: number;
+};
+
+export type KafkaConfig = {
+  readonly brokers: readonly string[];
+  readonly client_id: string;
+  readonly topic_prefix: string;
+  readonly partitions: number;
+  readonly replication_factor: number;
+  readonly tls: { readonly enabled: boolean; readonly ca: string; readonly cert: string; readonly key: string };
+  readonly sasl: {
+    readonly mechanism: '' | 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer';
+    readonly username: string;
+    readonly password: string;
+    readonly token_url: string;
+    readonly client_id: string;
+    readonly client_secret: string;
+    readonly scope: string;
+  };
+};
+
+export type ClickHouseConfig = {
+  readonly url: string;
+  readonly database: string;
+  readonly username: string;
+  readonly password: string;
+  readonly cluster: string;
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
+  readonly query_seconds: number;
+};
+
+export type Config = {
+  readonly data_dir: string;
+  readonly admin_token: string;
+  readonly region: string;
+  readonly http: {
+    readonly host: string;
+    readonly port: number;
+    readonly public_url: string;
+    readonly trusted_proxies: readonly string[];
+    readonly drain_ms: number;
+    readonly tls: { readonly cert: string; readonly key: string; readonly client_ca: string };
+  };
+  readonly auth: { readonly cache_seconds: number; readonly issuers: readonly IssuerConfig[] };
+  readonly policy: { readonly bundle: string; readonly entrypoint: string; readonly timeout_ms: number; readonly memory_pages: number };
+  readonly decision: { readonly workers: number };
+  readonly directory: { readonly max_staleness: number };
+  readonly journal: { readonly durability: 'disk' | 'kafka'; readonly max_bytes: number };
+  readonly ingest: { readonly batch_bytes: number; readonly batch_ms: number };
+  readonly kafka: KafkaConfig;
+  readonly clickhouse: ClickHouseConfig;
+  readonly log: { readonly level: string };
+};
+
+/** A configuration that can't be used. The message names the key or variable, what was wrong, and what is expected. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+type Schema = { readonly type?: string; readonly properties?: Record<string, Schema> };
+
+/** `VERDICT_HTTP_PORT` → `['http', 'port']`, for every key of the schema. */
+const variables = (schema: Schema = configSchema as Schema, path: readonly string[] = []): Map<string, { path: readonly string[]; schema: Schema }> => {
+  const found = new Map<string, { path: readonly string[]; schema: Schema }>();
+  for (const [key, child] of Object.entries(schema.properties ?? {})) {
+    const here = [...path, key];
+    if (child.properties) for (const [name, value] of variables(child, here)) found.set(name, value);
+    else found.set(`VERDICT_${here.join('_').toUpperCase()}`, { path: here, schema: child });
+  }
+  return found;
+};
+
+const fromText = (name: string, text: string, type: string | undefined): unknown => {
+  if (type === 'integer' || type === 'number') {
+    if (text.trim() === '' || Number.isNaN(Number(text))) throw new ConfigError(`${name} must be a number, not "${text}".`);
+    return Number(text);
+  }
+  if (type === 'boolean') {
+    if (text !== 'true' && text !== 'false') throw new ConfigError(`${name} must be true or false, not "${text}".`);
+    return text === 'true';
+  }
+  if (type === 'array')
+    return text.trim().startsWith('[')
+      ? (parse(text) as unknown)
+      : text
+          .split(',')
+          .map((part) => part.trim())
+          .filter(Boolean);
+  return text;
+};
+
+const put = (target: Record<string, unknown>, path: readonly string[], value: unknown): void => {
+  const [head, ...rest] = path as [string, ...string[]];
+  if (rest.length === 0) target[head] = value;
+  else {
+    target[head] ??= {};
+    put(target[head] as Record<string, unknown>, rest, value);
+  }
+};
+
+const readYaml = (path: string): Record<string, unknown> => {
+  try {
+    return (parse(readFileSync(path, 'utf8')) as Record<string, unknown> | null) ?? {};
+  } catch (error) {
+    throw new ConfigError(`${path} can't be read as YAML: ${(error as Error).message.split('\n')[0]}`);
+  }
+};
+
+/** Names that belong to the process family itself and are no keys of the file. */
+const INTERNAL = new Set(['VERDICT_CONFIG', 'VERDICT_ROLE', 'VERDICT_TOKEN', 'VERDICT_URL']);
+
+/**
+ * Reads `verdict.yaml` (or `$VERDICT_CONFIG`, or `path`) and lays `VERDICT_*` variables over it.
+ * Throws {@link ConfigError} for an unknown key, an invalid value or an unreadable file; an unknown variable is a warning.
+ */
+export const loadConfig = (env: NodeJS.ProcessEnv, path?: string): { readonly config: Config; readonly warnings: readonly string[] } => {
+  const chosen = path ?? env['VERDICT_CONFIG'];
+  if (chosen && !existsSync(chosen)) throw new ConfigError(`The configuration file ${chosen} does not exist.`);
+  const source = chosen ?? 'verdict.yaml';
+  const values = existsSync(source) ? readYaml(source) : {};
+  const warnings: string[] = [];
+  const known = variables();
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith('VERDICT_') || text === undefined || INTERNAL.has(name)) continue;
+    const target = known.get(name);
+    if (target) put(values, target.path, fromText(name, text, target.schema.type));
+    else warnings.push(`${name} is not a setting of Verdict; it is ignored.`);
+  }
+  const ajv = newAjv();
+  ajv.opts.useDefaults = true;
+  const validate = ajv.compile({ ...configSchema });
+  if (!validate(values)) throw new ConfigError(`The configuration is not usable: ${sayError(validate.errors, source)}`);
+  const config = values as unknown as Config;
+  checkTogether(config);
+  return { config, warnings };
+};
+
+const checkTogether = (config: Config): void => {
+  if (config.journal.durability === 'kafka' && config.kafka.brokers.length === 0)
+    throw new ConfigError('journal.durability is kafka, but kafka.brokers names none: set VERDICT_KAFKA_BROKERS, or journal.durability to disk.');
+  if (Boolean(config.http.tls.cert) !== Boolean(config.http.tls.key)) throw new ConfigError('http.tls needs both cert and key: one of them is missing.');
+  if (config.http.tls.client_ca && !config.http.tls.cert)
+    throw new ConfigError('http.tls.client_ca asks for client certificates, but http.tls.cert and http.tls.key are missing.');
+};
+
+/** Decision processes that this configuration asks for. */
+export const workerCount = (config: Config): number => config.decision.workers || Math.max(1, Math.floor(availableParallelism() / 4));

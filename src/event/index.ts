@@ -1,0 +1,4 @@
+export * from './event.js';
+export * from './id.js';
+export * from './line.js';
+export * from './schema.js';
