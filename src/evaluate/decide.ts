@@ -1,0 +1,213 @@
+import { type Caller, holds, reaches } from '../caller/types.js';
+import { type EventDraft, type Json, type JsonObject, MAX_EVENT_BYTES, newEventId, type Reason, SYSTEM_ACCOUNT } from '../event/index.js';
+import { accountOf } from './account.js';
+import type { Directory, Entity } from './directory/types.js';
+import type { Policy, PolicyAnswer } from './policy-types.js';
+import { asRecorded, type Question } from './question.js';
+
+/** What the front knows of the request that a question came in. */
+export type AskedBy = {
+  readonly caller: Caller;
+  /** The client's address, as Verdict sees it. */
+  readonly address: string;
+  readonly requestId: string;
+};
+
+/** The answer's context: the event's id, why, what else to know, and the policy's revision. */
+export type DecisionContext = { readonly id: string; readonly reasons: readonly Reason[]; readonly advice: readonly Json[]; readonly policy: string };
+
+export type Decided = { readonly kind: 'decided'; readonly decision: boolean; readonly context: DecisionContext };
+
+/** The caller may not ask this: `account` is the one it asked about. Nothing was evaluated. */
+export type Forbidden = { readonly kind: 'forbidden'; readonly code: 'caller.permission' | 'caller.account'; readonly message: string; readonly account: string | undefined };
+
+/** The question can't be recorded whole, so it isn't answered. */
+export type TooLarge = { readonly kind: 'too_large'; readonly message: string };
+
+export type Outcome = Decided | Forbidden | TooLarge;
+
+/** One place in a batch: a question, or what was wrong with it. */
+export type Item = { readonly question: Question } | { readonly error: { readonly status: number; readonly message: string } };
+
+/** One place in a batch's answer, in the order asked. */
+export type ItemOutcome = Outcome | { readonly kind: 'invalid'; readonly status: number; readonly message: string };
+
+export type Semantic = 'execute_all' | 'deny_on_first_deny' | 'permit_on_first_permit';
+
+export type DecideDeps = {
+  readonly policy: () => Policy;
+  readonly directory: Directory;
+  readonly append: (drafts: readonly EventDraft[]) => Promise<unknown>;
+  readonly maxStalenessMs: number;
+  readonly region: string;
+  readonly now?: () => number;
+  /** Told of each decision: its outcome and the evaluation's microseconds. */
+  readonly observe?: (decision: boolean, microseconds: number) => void;
+};
+
+export type Decide = {
+  /** Answers one question; resolves when its record is durable. Rejects with JournalUnavailable when it can't be recorded. */
+  readonly evaluate: (question: Question, by: AskedBy) => Promise<Outcome>;
+  /** Answers questions in order, recorded in one commit; stops where the semantic says so (AuthZEN 1.0, section 7.1.2.1). */
+  readonly evaluations: (items: readonly Item[], semantic: Semantic, by: AskedBy) => Promise<readonly ItemOutcome[]>;
+};
+
+type Judged = { readonly outcome: Decided; readonly draft: EventDraft };
+
+/** Claims about the world that only a trusted caller may make. */
+const ASSERTED = ['time', 'mfa', 'ip', 'break_glass'] as const;
+
+const toInput = (entity: Entity | undefined): JsonObject | null =>
+  entity ? { type: entity.type, id: entity.id, account: entity.account ?? null, properties: entity.properties, version: entity.version } : null;
+
+const overlay = (asked: JsonObject | undefined, known: Entity | undefined): JsonObject => {
+  if (!known) return asked ?? {};
+  return asked ? { ...asked, ...known.properties } : known.properties;
+};
+
+const contextFor = (question: Question, by: AskedBy, nowText: string): JsonObject => {
+  const asked = question.context ?? {};
+  if (holds(by.caller, 'decision.assert')) return typeof asked['time'] === 'string' ? asked : { ...asked, time: nowText };
+  const context: Record<string, Json> = { ...asked };
+  for (const name of ASSERTED) delete context[name];
+  return { ...context, time: nowText, ip: by.address };
+};
+
+const label = (value: Json | undefined): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
+
+/** Puts questions to the policy with what the directory knows, and makes the record. */
+export const createDecide = (deps: DecideDeps): Decide => {
+  const now = deps.now ?? Date.now;
+  let stampMs = 0;
+  let stamp = '';
+  const timeText = (ms: number): string => {
+    if (ms !== stampMs) {
+      stampMs = ms;
+      stamp = new Date(ms).toISOString();
+    }
+    return stamp;
+  };
+
+  const answer = (input: object, account: ReturnType<typeof accountOf>): PolicyAnswer => {
+    if (account.found === 'mismatch') {
+      const message = `The question names account ${account.claimed}, but the resource belongs to ${account.account}.`;
+      return { allow: false, reasons: [{ code: 'account.mismatch', message }], advice: [] };
+    }
+    if (deps.directory.staleness() > deps.maxStalenessMs) {
+      const message = `This node's copy of the directory was not confirmed for ${deps.maxStalenessMs / 1000} s (directory.max_staleness); it denies until it has caught up.`;
+      return { allow: false, reasons: [{ code: 'directory.stale', message }], advice: [] };
+    }
+    return deps.policy().decide(input);
+  };
+
+  const judge = (question: Question, by: AskedBy): Judged | Forbidden | TooLarge => {
+    const { subject, action, resource } = question;
+    const { directory } = deps;
+    const resourceEntity = directory.get(resource.type, resource.id);
+    const found = accountOf(question, resourceEntity, by.caller.accounts);
+    const account = found.found === 'none' ? undefined : found.account;
+    if (account !== undefined && !reaches(by.caller, account))
+      return { kind: 'forbidden', code: 'caller.account', account, message: `This credential may not ask about account ${account}.` };
+
+    const subjectEntity = directory.get(subject.type, subject.id);
+    const accountEntity = account === undefined ? undefined : directory.get('account', account);
+    const membership = account === undefined ? undefined : directory.get('membership', `${account}:${subject.id}`);
+    const tokenId = label(question.context?.['token']);
+    const token = tokenId === undefined ? undefined : directory.get('token', tokenId);
+
+    const started = now();
+    const timestamp = timeText(started);
+    const context = contextFor(question, by, timestamp);
+    const input = {
+      subject: { type: subject.type, id: subject.id, properties: overlay(subject.properties, subjectEntity) },
+      action,
+      resource: { type: resource.type, id: resource.id, properties: overlay(resource.properties, resourceEntity) },
+      context,
+      directory: { account: toInput(accountEntity), membership: toInput(membership), token: toInput(token) },
+    };
+    const begun = performance.now();
+    const { allow, reasons, advice } = answer(input, found);
+    const microseconds = Math.round((performance.now() - begun) * 1000);
+    deps.observe?.(allow, microseconds);
+
+    const facts: Record<string, number> = {};
+    for (const entity of [resourceEntity, subjectEntity, accountEntity, membership, token]) if (entity) facts[`${entity.type}/${entity.id}`] = entity.version;
+
+    const id = newEventId();
+    const policy = deps.policy().revision;
+    const email = label(subjectEntity?.properties['email']);
+    const ip = label(context['ip']);
+    const userAgent = label(context['user_agent']);
+    const name = label(resourceEntity?.properties['name']);
+    const draft: EventDraft = {
+      id,
+      timestamp,
+      account: account ?? SYSTEM_ACCOUNT,
+      kind: 'decision',
+      actor: { type: subject.type, id: subject.id, ...(email && { email }), ...(ip && { ip }), ...(userAgent && { user_agent: userAgent }) },
+      action: action.name,
+      resource: { type: resource.type, id: resource.id, ...(name && { name }) },
+      result: allow ? 'allowed' : 'denied',
+      details: { caller: by.caller.id },
+      decision: {
+        allow,
+        reasons,
+        advice,
+        policy,
+        duration_us: microseconds,
+        question: asRecorded(question, label(context['time']) ?? timestamp),
+        facts,
+      },
+      ...(by.requestId !== '' && { request: { id: by.requestId } }),
+      ...(deps.region !== '' && { region: deps.region }),
+      source: 'pdp',
+    };
+    return { outcome: { kind: 'decided', decision: allow, context: { id, reasons, advice, policy } }, draft };
+  };
+
+  const guarded = (question: Question, by: AskedBy): Judged | Forbidden | TooLarge => {
+    if (!holds(by.caller, 'decision.evaluate'))
+      return { kind: 'forbidden', code: 'caller.permission', account: undefined, message: 'This credential lacks the permission decision.evaluate.' };
+    const judged = judge(question, by);
+    if ('draft' in judged && exceeds(judged.draft))
+      return { kind: 'too_large', message: `The record of this question would be over ${MAX_EVENT_BYTES} bytes; send less in properties and context.` };
+    return judged;
+  };
+
+  return {
+    evaluate: async (question, by) => {
+      const judged = guarded(question, by);
+      if (!('draft' in judged)) return judged;
+      await deps.append([judged.draft]);
+      return judged.outcome;
+    },
+    evaluations: async (items, semantic, by) => {
+      const outcomes: ItemOutcome[] = [];
+      const drafts: EventDraft[] = [];
+      for (const item of items) {
+        const judged = 'question' in item ? guarded(item.question, by) : undefined;
+        if (judged && 'draft' in judged) drafts.push(judged.draft);
+        const outcome: ItemOutcome = judged ? ('draft' in judged ? judged.outcome : judged) : { kind: 'invalid', ...(item as { error: { status: number; message: string } }).error };
+        outcomes.push(outcome);
+        const isAllowed = outcome.kind === 'decided' && outcome.decision;
+        if ((semantic === 'deny_on_first_deny' && !isAllowed) || (semantic === 'permit_on_first_permit' && isAllowed)) break;
+      }
+      if (drafts.length > 0) await deps.append(drafts);
+      return outcomes;
+    },
+  };
+};
+
+/** Room for what the journal adds to a draft: recorded, log, seq, salts, and the escapes of a long question. */
+const OVERHEAD_BYTES = 512;
+
+/** Whether the draft's line would be too long. Short questions, nearly all, are told by a cheap estimate. */
+const exceeds = (draft: EventDraft): boolean => {
+  const question = draft.decision?.question as JsonObject;
+  const { reasons, advice } = draft.decision as { reasons: readonly Reason[]; advice: readonly Json[] };
+  const isShort = advice.length === 0 && reasons.length <= 4 && reasons.every((reason) => reason.message.length < 1024);
+  const isPlain =
+    isShort && Object.keys(question['context'] as JsonObject).length <= 1 && !('personal' in question) && !('properties' in (question['resource'] as JsonObject));
+  if (isPlain && draft.action.length < 256 && draft.resource.id.length < 256 && draft.actor.id.length < 256) return false;
+  return Buffer.byteLength(JSON.stringify(draft)) > MAX_EVENT_BYTES - OVERHEAD_BYTES;
+};

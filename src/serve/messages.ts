@@ -1,0 +1,50 @@
+import type { Config } from '../config.js';
+
+/** One part of the process family and whether it can do its work. */
+export type PartStatus = { readonly name: string; readonly ok: boolean; readonly message?: string };
+
+/** Where the store is reached: a server's address, or the embedded child's. */
+export type StoreAddress = { readonly url: string; readonly username: string; readonly password: string };
+
+/** What a child process is told when it starts. Secrets go this way only, never by environment or arguments. */
+export type Start = {
+  readonly kind: 'start';
+  readonly config: Config;
+  readonly store: StoreAddress;
+  readonly adminToken: string;
+  readonly node: string;
+  /** A decision worker's journal; absent for the pipeline. */
+  readonly slot?: string;
+  /** The slots that have a living writer. */
+  readonly slots: readonly string[];
+  readonly port: number;
+  readonly reason: 'start' | 'replacement';
+};
+
+/** Supervisor → child. */
+export type ToChild =
+  | Start
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'release'; readonly log: string; readonly through: number }
+  | { readonly kind: 'committed' }
+  | { readonly kind: 'reload' }
+  | { readonly kind: 'parts'; readonly parts: readonly PartStatus[] }
+  | { readonly kind: 'metrics.request'; readonly id: number }
+  | { readonly kind: 'metrics.text'; readonly id: number; readonly text: string };
+
+/** Child → supervisor. */
+export type FromChild =
+  | { readonly kind: 'ready'; readonly port?: number }
+  | { readonly kind: 'stopped' }
+  | { readonly kind: 'beat' }
+  | { readonly kind: 'fatal'; readonly message: string }
+  | { readonly kind: 'release'; readonly slot: string; readonly log: string; readonly through: number }
+  | { readonly kind: 'committed' }
+  | { readonly kind: 'parts'; readonly parts: readonly PartStatus[] }
+  | { readonly kind: 'metrics.json'; readonly id: number; readonly metrics: unknown }
+  | { readonly kind: 'metrics.ask'; readonly id: number };
+
+/** Sends to the supervisor; a supervisor that is gone needs nothing any more. */
+export const toSupervisor = (message: FromChild): void => {
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+};

@@ -1,0 +1,221 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import cluster, { type Worker } from 'node:cluster';
+import type { Logger } from 'pino';
+import type { FromChild, PartStatus, Start, ToChild } from './messages.js';
+
+export type SupervisorOptions = {
+  /** The compiled entry of every child process: it runs as the role in its first argument. */
+  readonly entry: string;
+  readonly slots: readonly string[];
+  readonly policyTimeoutMs: number;
+  readonly start: Omit<Start, 'kind' | 'slot' | 'slots' | 'port' | 'reason'>;
+  readonly port: number;
+  readonly log: Logger;
+  /** Told whenever the set of children changes. */
+  readonly onProcesses: (pids: readonly number[]) => void;
+  /** A child can't go on and neither can the family: the sentence says why. */
+  readonly onFatal: (message: string) => void;
+  readonly aggregate: (metrics: readonly unknown[]) => Promise<string>;
+};
+
+export type Supervisor = {
+  /** Resolves with the port when every decision worker listens. */
+  readonly start: () => Promise<number>;
+  /** Ends the family in order: workers answer what is in flight and close their logs, then the pipeline hands on what it can. */
+  readonly stop: () => Promise<void>;
+  readonly reload: () => void;
+  /** Lets the supervisor add what it knows itself (the embedded store). */
+  readonly report: (part: PartStatus) => void;
+};
+
+type Member = {
+  readonly role: string;
+  readonly child: ChildProcess | Worker;
+  readonly pid: number;
+  beat: number;
+  ready: boolean;
+  parts: readonly PartStatus[];
+};
+
+const STATUS_MS = 500;
+const METRICS_MS = 2_000;
+const QUICK_DEATH_MS = 2_000;
+const MOST_PAUSE_MS = 5_000;
+
+/** Starts, watches, replaces and stops the decision workers and the pipeline. Decides nothing and holds no data. */
+export const createSupervisor = (options: SupervisorOptions): Supervisor => {
+  const members = new Map<string, Member>();
+  const own = new Map<string, PartStatus>();
+  const pauses = new Map<string, number>();
+  const collections = new Map<number, (metrics: unknown) => void>();
+  let isStopping = false;
+  let port = options.port;
+  let collection = 0;
+  let announce: ((port: number) => void) | undefined;
+  const timers: NodeJS.Timeout[] = [];
+
+  cluster.setupPrimary({ exec: options.entry, args: ['decide'], serialization: 'advanced' });
+
+  const tell = (member: Member | undefined, message: ToChild): void => {
+    if (member?.child && isConnected(member.child)) member.child.send(message, () => undefined);
+  };
+  const workers = (): readonly Member[] => [...members.values()].filter((member) => member.role !== 'pipeline');
+
+  const spawn = (role: string, reason: Start['reason']): void => {
+    const child: ChildProcess | Worker =
+      role === 'pipeline' ? fork(options.entry, ['pipeline'], { serialization: 'advanced' }) : cluster.fork();
+    const pid = ('process' in child ? child.process.pid : child.pid) as number;
+    const member: Member = { role, child, pid, beat: Date.now(), ready: false, parts: [] };
+    const born = Date.now();
+    members.set(role, member);
+    options.onProcesses([...members.values()].map((one) => one.pid));
+    child.on('message', (message: FromChild) => receive(member, message));
+    child.on('exit', (code: number | null, signal: string | null) => bury(member, born, code, signal));
+    child.on('error', (error: Error) => options.log.error({ role, error: error.message }, 'a child process has trouble'));
+    tell(member, {
+      ...options.start,
+      kind: 'start',
+      ...(role === 'pipeline' ? {} : { slot: role }),
+      slots: options.slots,
+      port,
+      reason,
+    });
+  };
+
+  const bury = (member: Member, born: number, code: number | null, signal: string | null): void => {
+    if (members.get(member.role) === member) members.delete(member.role);
+    if (isStopping) return;
+    options.log.warn({ role: member.role, pid: member.pid, code, signal }, 'a child process ended; it is replaced');
+    const wasQuick = Date.now() - born < QUICK_DEATH_MS;
+    const pause = wasQuick ? Math.min((pauses.get(member.role) ?? 50) * 2, MOST_PAUSE_MS) : 0;
+    pauses.set(member.role, pause);
+    setTimeout(() => {
+      if (!isStopping) spawn(member.role, 'replacement');
+    }, pause);
+  };
+
+  const receive = (member: Member, message: FromChild): void => {
+    switch (message.kind) {
+      case 'ready':
+        member.ready = true;
+        member.beat = Date.now();
+        pauses.delete(member.role);
+        if (message.port) port = message.port;
+        if (workers().length === options.slots.length && workers().every((one) => one.ready)) announce?.(port);
+        return;
+      case 'beat':
+        member.beat = Date.now();
+        return;
+      case 'fatal':
+        if (!isStopping) options.onFatal(message.message);
+        return;
+      case 'release':
+        tell(members.get(message.slot), { kind: 'release', log: message.log, through: message.through });
+        return;
+      case 'committed':
+        tell(members.get('pipeline'), { kind: 'committed' });
+        return;
+      case 'parts':
+        member.parts = message.parts;
+        return;
+      case 'metrics.json':
+        collections.get(message.id)?.(message.metrics);
+        return;
+      case 'metrics.ask':
+        void collect().then((text) => tell(member, { kind: 'metrics.text', id: message.id, text }));
+        return;
+      case 'stopped':
+        return;
+      default:
+        message satisfies never;
+    }
+  };
+
+  const collect = async (): Promise<string> => {
+    const asked = [...members.values()].filter((member) => member.ready);
+    const answers = asked.map(
+      (member) =>
+        new Promise<unknown>((resolve) => {
+          collection += 1;
+          const id = collection;
+          const done = (metrics: unknown): void => {
+            clearTimeout(timer);
+            collections.delete(id);
+            resolve(metrics);
+          };
+          const timer = setTimeout(done, METRICS_MS, undefined);
+          collections.set(id, done);
+          tell(member, { kind: 'metrics.request', id });
+        }),
+    );
+    return options.aggregate((await Promise.all(answers)).filter((one) => one !== undefined));
+  };
+
+  const parts = (): readonly PartStatus[] => {
+    const pipeline = members.get('pipeline');
+    const standing: PartStatus = pipeline?.ready ? { name: 'pipeline', ok: true } : { name: 'pipeline', ok: false, message: 'The pipeline process is starting.' };
+    return [...own.values(), standing, ...(pipeline?.parts ?? [])];
+  };
+
+  // A worker that hasn't beaten for policy.timeout_ms stands still in an evaluation. Messages that wait in this
+  // process's own queue are read first, so that a pause of the supervisor is not taken for one of the worker.
+  const watch = (): void => {
+    setImmediate(() => {
+      for (const member of workers())
+        if (member.ready && Date.now() - member.beat > options.policyTimeoutMs) {
+          options.log.error({ role: member.role, pid: member.pid }, `a decision worker stood still for ${options.policyTimeoutMs} ms (policy.timeout_ms); it is killed and replaced`);
+          process.kill(member.pid, 'SIGKILL');
+          member.ready = false;
+        }
+    });
+  };
+
+  const ended = (member: Member): Promise<void> =>
+    new Promise((resolve) => {
+      if (!isConnected(member.child) && !isRunning(member.pid)) resolve();
+      else member.child.once('exit', () => resolve());
+    });
+
+  return {
+    start: () =>
+      new Promise((resolve) => {
+        announce = resolve;
+        spawn('pipeline', 'start');
+        for (const slot of options.slots) spawn(slot, 'start');
+        timers.push(setInterval(watch, Math.max(50, options.policyTimeoutMs / 4)));
+        timers.push(
+          setInterval(() => {
+            for (const worker of workers()) tell(worker, { kind: 'parts', parts: parts() });
+          }, STATUS_MS),
+        );
+      }),
+    stop: async () => {
+      isStopping = true;
+      for (const timer of timers) clearInterval(timer);
+      const answering = workers();
+      for (const worker of answering) tell(worker, { kind: 'stop' });
+      await Promise.all(answering.map(ended));
+      const pipeline = members.get('pipeline');
+      if (!pipeline) return;
+      tell(pipeline, { kind: 'stop' });
+      await ended(pipeline);
+    },
+    reload: () => {
+      for (const worker of workers()) tell(worker, { kind: 'reload' });
+    },
+    report: (part) => {
+      own.set(part.name, part);
+    },
+  };
+};
+
+const isConnected = (child: ChildProcess | Worker): boolean => ('process' in child ? child.isConnected() : child.connected);
+
+const isRunning = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
