@@ -1,5 +1,5 @@
 import { type Caller, holds, reaches } from '../caller/types.js';
-import { type EventDraft, type Json, type JsonObject, MAX_EVENT_BYTES, newEventId, type Reason, SYSTEM_ACCOUNT } from '../event/index.js';
+import { type EventDraft, EventTooLarge, type Json, type JsonObject, MAX_EVENT_BYTES, newEventId, type Reason, SYSTEM_ACCOUNT } from '../event/index.js';
 import { accountOf } from './account.js';
 import type { Directory, Entity } from './directory/types.js';
 import type { Policy, PolicyAnswer } from './policy-types.js';
@@ -19,7 +19,12 @@ export type DecisionContext = { readonly id: string; readonly reasons: readonly 
 export type Decided = { readonly kind: 'decided'; readonly decision: boolean; readonly context: DecisionContext };
 
 /** The caller may not ask this: `account` is the one it asked about. Nothing was evaluated. */
-export type Forbidden = { readonly kind: 'forbidden'; readonly code: 'caller.permission' | 'caller.account'; readonly message: string; readonly account: string | undefined };
+export type Forbidden = {
+  readonly kind: 'forbidden';
+  readonly code: 'caller.permission' | 'caller.account';
+  readonly message: string;
+  readonly account: string | undefined;
+};
 
 /** The question can't be recorded whole, so it isn't answered. */
 export type TooLarge = { readonly kind: 'too_large'; readonly message: string };
@@ -54,6 +59,11 @@ export type Decide = {
 
 type Judged = { readonly outcome: Decided; readonly draft: EventDraft };
 
+const TOO_LARGE: TooLarge = {
+  kind: 'too_large',
+  message: `The record of this question would be over ${MAX_EVENT_BYTES} bytes; send less in properties and context.`,
+};
+
 /** Claims about the world that only a trusted caller may make. */
 const ASSERTED = ['time', 'mfa', 'ip', 'break_glass'] as const;
 
@@ -74,6 +84,12 @@ const contextFor = (question: Question, by: AskedBy, nowText: string): JsonObjec
 };
 
 const label = (value: Json | undefined): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
+
+/** A membership's id joins two ids by a colon, which ids may contain too: only the account in the entity itself counts. */
+const membershipOf = (directory: Directory, account: string, subject: string): Entity | undefined => {
+  const membership = directory.get('membership', `${account}:${subject}`);
+  return membership?.account === account ? membership : undefined;
+};
 
 /** Puts questions to the policy with what the directory knows, and makes the record. */
 export const createDecide = (deps: DecideDeps): Decide => {
@@ -100,7 +116,7 @@ export const createDecide = (deps: DecideDeps): Decide => {
     return deps.policy().decide(input);
   };
 
-  const judge = (question: Question, by: AskedBy): Judged | Forbidden | TooLarge => {
+  const judge = (question: Question, by: AskedBy): Judged | Forbidden => {
     const { subject, action, resource } = question;
     const { directory } = deps;
     const resourceEntity = directory.get(resource.type, resource.id);
@@ -111,7 +127,7 @@ export const createDecide = (deps: DecideDeps): Decide => {
 
     const subjectEntity = directory.get(subject.type, subject.id);
     const accountEntity = account === undefined ? undefined : directory.get('account', account);
-    const membership = account === undefined ? undefined : directory.get('membership', `${account}:${subject.id}`);
+    const membership = account === undefined ? undefined : membershipOf(directory, account, subject.id);
     const tokenId = label(question.context?.['token']);
     const token = tokenId === undefined ? undefined : directory.get('token', tokenId);
 
@@ -165,21 +181,36 @@ export const createDecide = (deps: DecideDeps): Decide => {
     return { outcome: { kind: 'decided', decision: allow, context: { id, reasons, advice, policy } }, draft };
   };
 
-  const guarded = (question: Question, by: AskedBy): Judged | Forbidden | TooLarge => {
+  const guarded = (question: Question, by: AskedBy): Judged | Forbidden => {
     if (!holds(by.caller, 'decision.evaluate'))
       return { kind: 'forbidden', code: 'caller.permission', account: undefined, message: 'This credential lacks the permission decision.evaluate.' };
-    const judged = judge(question, by);
-    if ('draft' in judged && exceeds(judged.draft))
-      return { kind: 'too_large', message: `The record of this question would be over ${MAX_EVENT_BYTES} bytes; send less in properties and context.` };
-    return judged;
+    return judge(question, by);
+  };
+
+  /** Records the drafts in one commit, without those too large for a record: their ids are the result. */
+  const record = async (drafts: readonly EventDraft[]): Promise<ReadonlySet<string>> => {
+    const tooLarge = new Set<string>();
+    let left = drafts;
+    while (left.length > 0) {
+      try {
+        await deps.append(left);
+        break;
+      } catch (error) {
+        if (!(error instanceof EventTooLarge)) throw error;
+        const { index } = error;
+        tooLarge.add((left[index] as EventDraft).id);
+        left = left.filter((_, place) => place !== index);
+      }
+    }
+    return tooLarge;
   };
 
   return {
     evaluate: async (question, by) => {
       const judged = guarded(question, by);
       if (!('draft' in judged)) return judged;
-      await deps.append([judged.draft]);
-      return judged.outcome;
+      const tooLarge = await record([judged.draft]);
+      return tooLarge.size > 0 ? TOO_LARGE : judged.outcome;
     },
     evaluations: async (items, semantic, by) => {
       const outcomes: ItemOutcome[] = [];
@@ -187,27 +218,18 @@ export const createDecide = (deps: DecideDeps): Decide => {
       for (const item of items) {
         const judged = 'question' in item ? guarded(item.question, by) : undefined;
         if (judged && 'draft' in judged) drafts.push(judged.draft);
-        const outcome: ItemOutcome = judged ? ('draft' in judged ? judged.outcome : judged) : { kind: 'invalid', ...(item as { error: { status: number; message: string } }).error };
+        const outcome: ItemOutcome = judged
+          ? 'draft' in judged
+            ? judged.outcome
+            : judged
+          : { kind: 'invalid', ...(item as { error: { status: number; message: string } }).error };
         outcomes.push(outcome);
         const isAllowed = outcome.kind === 'decided' && outcome.decision;
         if ((semantic === 'deny_on_first_deny' && !isAllowed) || (semantic === 'permit_on_first_permit' && isAllowed)) break;
       }
-      if (drafts.length > 0) await deps.append(drafts);
-      return outcomes;
+      const tooLarge = await record(drafts);
+      if (tooLarge.size === 0) return outcomes;
+      return outcomes.map((outcome) => (outcome.kind === 'decided' && tooLarge.has(outcome.context.id) ? TOO_LARGE : outcome));
     },
   };
-};
-
-/** Room for what the journal adds to a draft: recorded, log, seq, salts, and the escapes of a long question. */
-const OVERHEAD_BYTES = 512;
-
-/** Whether the draft's line would be too long. Short questions, nearly all, are told by a cheap estimate. */
-const exceeds = (draft: EventDraft): boolean => {
-  const question = draft.decision?.question as JsonObject;
-  const { reasons, advice } = draft.decision as { reasons: readonly Reason[]; advice: readonly Json[] };
-  const isShort = advice.length === 0 && reasons.length <= 4 && reasons.every((reason) => reason.message.length < 1024);
-  const isPlain =
-    isShort && Object.keys(question['context'] as JsonObject).length <= 1 && !('personal' in question) && !('properties' in (question['resource'] as JsonObject));
-  if (isPlain && draft.action.length < 256 && draft.resource.id.length < 256 && draft.actor.id.length < 256) return false;
-  return Buffer.byteLength(JSON.stringify(draft)) > MAX_EVENT_BYTES - OVERHEAD_BYTES;
 };

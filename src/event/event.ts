@@ -88,3 +88,11 @@ export const SYSTEM_ACCOUNT = 'verdict';
 
 /** The largest event, in bytes of its JSON line. */
 export const MAX_EVENT_BYTES = 48 * 1024;
+
+/** An event over {@link MAX_EVENT_BYTES}: `index` says which of those that were to be recorded together. None of them was. */
+export class EventTooLarge extends Error {
+  override readonly name = 'EventTooLarge';
+  constructor(readonly index: number) {
+    super(`The event would be over ${MAX_EVENT_BYTES} bytes as a JSON line; send less in details, properties and context.`);
+  }
+}

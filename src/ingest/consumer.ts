@@ -97,7 +97,10 @@ const sift = (batch: Batch, conflicts: Conflicts, time: number): { readonly good
         continue;
       }
       const first = conflicts.check(event as Event);
-      if (first) bad.push(setAside(line, `id.conflict: ${event.source}'s id ${event.id} stands for other content at ${first.log}/${first.seq}; the first stands.`, time));
+      if (first)
+        bad.push(
+          setAside(line, `id.conflict: ${event.source}'s id ${event.id} stands for other content at ${first.log}/${first.seq}; the first stands.`, time),
+        );
       else good.push(line);
     }
   return { good, bad };

@@ -24,7 +24,7 @@ export class JournalUnavailable extends Error {
 export type Journal = {
   /** This life's log: a ULID. */
   readonly log: string;
-  /** Places the drafts, in order, in one commit; resolves when they are on disk. Rejects with JournalUnavailable; then nothing of it is promised, and nothing will be answered. */
+  /** Places the drafts, in order, in one commit; resolves when they are on disk. Rejects with JournalUnavailable; then nothing of it is promised, and nothing will be answered; or with EventTooLarge, naming the index, and nothing was placed. */
   readonly append: (
     drafts: readonly EventDraft[],
     options?: { readonly fingerprints?: readonly (Fingerprint | undefined)[]; readonly fulfils?: readonly string[] },

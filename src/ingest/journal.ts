@@ -1,4 +1,4 @@
-import { type EventDraft, newEventId, newUlid, place, SYSTEM_ACCOUNT, toLine } from '../event/index.js';
+import { type EventDraft, EventTooLarge, MAX_EVENT_BYTES, newEventId, newUlid, place, SYSTEM_ACCOUNT, toLine } from '../event/index.js';
 import { type CommitKey, commitCount, type JournalEnvironment, openJournalEnvironment, packCommit } from './journal-env.js';
 import { type Fingerprint, type Intent, type Journal, JournalUnavailable, type Recorded } from './journal-types.js';
 
@@ -48,6 +48,13 @@ const lifeEvent = (action: string, log: string, details: EventDraft['details'], 
   source: 'verdict',
   ...(details && { details }),
 });
+
+/** Why a commit failed: lmdb's error carries the cause as a promise that rejects with it. */
+const causeOf = async (error: unknown): Promise<Error> => {
+  const cause: unknown = await Promise.resolve((error as { commitError?: unknown }).commitError).catch((reason: unknown) => reason);
+  if (cause instanceof Error) return cause;
+  return error instanceof Error ? error : new Error(String(error));
+};
 
 const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
   const now = options.now ?? Date.now;
@@ -106,7 +113,12 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
       `The journal in ${options.path} could not be written (${error.message}); this process stops answering and is replaced.`,
     );
     const failure = failed;
-    for (const waiting of [...appends, ...intended.map((one) => one.waiting), ...abandoned.map((one) => one.waiting), ...awaitingBrokers.map((one) => one.waiting)])
+    for (const waiting of [
+      ...appends,
+      ...intended.map((one) => one.waiting),
+      ...abandoned.map((one) => one.waiting),
+      ...awaitingBrokers.map((one) => one.waiting),
+    ])
       waiting.reject(failure);
     appends = [];
     intended = [];
@@ -138,8 +150,7 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
     try {
       await env.root.batch(() => write(batch));
     } catch (error) {
-      const cause = (error as { commitError?: Error }).commitError ?? (error as Error);
-      const reason = cause instanceof Error ? cause : new Error(String(cause));
+      const reason = await causeOf(error);
       fail(reason);
       for (const waiting of mine) waiting.reject(failed as JournalUnavailable);
       return;
@@ -192,7 +203,11 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
   const enqueue = (drafts: readonly EventDraft[], fingerprints: readonly (Fingerprint | undefined)[], fulfils: readonly string[]) => {
     const start = seq;
     const recorded = recordedNow();
-    const texts = drafts.map((draft, index) => `${toLine(place(draft, { log, seq: start + index + 1 }, recorded))}\n`);
+    const texts = drafts.map((draft, index) => {
+      const text = `${toLine(place(draft, { log, seq: start + index + 1 }, recorded))}\n`;
+      if (text.length > MAX_EVENT_BYTES / 3 && Buffer.byteLength(text) > MAX_EVENT_BYTES) throw new EventTooLarge(index);
+      return text;
+    });
     const bytes = texts.reduce((sum, text) => sum + text.length, 0);
     refuse(bytes);
     seq += drafts.length;
@@ -243,8 +258,7 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
   const begin = async (): Promise<void> => {
     const previous = env.state.get('head');
     const opened = lifeEvent('log.opened', log, { log }, now());
-    const closed =
-      previous && !previous.closed ? [lifeEvent('log.closed', previous.log, { log: previous.log, last: previous.seq, clean: false }, now())] : [];
+    const closed = previous && !previous.closed ? [lifeEvent('log.closed', previous.log, { log: previous.log, last: previous.seq, clean: false }, now())] : [];
     const { done } = enqueue([...closed, opened], [], []);
     if (options.durability === 'disk') await done;
     else done.catch(() => undefined);

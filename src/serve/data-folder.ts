@@ -109,7 +109,9 @@ export const openDataFolder = async (path: string): Promise<DataFolder> => {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     const known = readNode(nodeFile);
     if (known && known.version > VERSION)
-      throw new StartError(`The data folder ${path} was written by a newer version of Verdict (layout ${known.version}, this one knows ${VERSION}). Start that version, or restore a backup made by this one.`);
+      throw new StartError(
+        `The data folder ${path} was written by a newer version of Verdict (layout ${known.version}, this one knows ${VERSION}). Start that version, or restore a backup made by this one.`,
+      );
     await takeOver(path, lock);
     writeDurably(lock, JSON.stringify([markOf(process.pid)]));
     node = known?.node ?? newUlid();
@@ -132,7 +134,9 @@ const ORPHANS_MS = 5_000;
 const takeOver = async (path: string, lock: string): Promise<void> => {
   const [supervisor, ...children] = readMarks(lock);
   if (supervisor && supervisor.pid !== process.pid && isAlive(supervisor))
-    throw new StartError(`The data folder ${path} is in use by another Verdict (process ${supervisor.pid}). Stop that one, or set VERDICT_DATA_DIR to another folder.`);
+    throw new StartError(
+      `The data folder ${path} is in use by another Verdict (process ${supervisor.pid}). Stop that one, or set VERDICT_DATA_DIR to another folder.`,
+    );
   for (const child of children) if (isAlive(child)) process.kill(child.pid, 'SIGKILL');
   const until = Date.now() + ORPHANS_MS;
   while (children.some(isAlive) && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));

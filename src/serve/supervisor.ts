@@ -62,8 +62,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const workers = (): readonly Member[] => [...members.values()].filter((member) => member.role !== 'pipeline');
 
   const spawn = (role: string, reason: Start['reason']): void => {
-    const child: ChildProcess | Worker =
-      role === 'pipeline' ? fork(options.entry, ['pipeline'], { serialization: 'advanced' }) : cluster.fork();
+    const child: ChildProcess | Worker = role === 'pipeline' ? fork(options.entry, ['pipeline'], { serialization: 'advanced' }) : cluster.fork();
     const pid = ('process' in child ? child.process.pid : child.pid) as number;
     const member: Member = { role, child, pid, beat: Date.now(), ready: false, parts: [] };
     const born = Date.now();
@@ -153,7 +152,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
 
   const parts = (): readonly PartStatus[] => {
     const pipeline = members.get('pipeline');
-    const standing: PartStatus = pipeline?.ready ? { name: 'pipeline', ok: true } : { name: 'pipeline', ok: false, message: 'The pipeline process is starting.' };
+    const standing: PartStatus = pipeline?.ready
+      ? { name: 'pipeline', ok: true }
+      : { name: 'pipeline', ok: false, message: 'The pipeline process is starting.' };
     return [...own.values(), standing, ...(pipeline?.parts ?? [])];
   };
 
@@ -163,7 +164,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     setImmediate(() => {
       for (const member of workers())
         if (member.ready && Date.now() - member.beat > options.policyTimeoutMs) {
-          options.log.error({ role: member.role, pid: member.pid }, `a decision worker stood still for ${options.policyTimeoutMs} ms (policy.timeout_ms); it is killed and replaced`);
+          options.log.error(
+            { role: member.role, pid: member.pid },
+            `a decision worker stood still for ${options.policyTimeoutMs} ms (policy.timeout_ms); it is killed and replaced`,
+          );
           process.kill(member.pid, 'SIGKILL');
           member.ready = false;
         }
