@@ -54,7 +54,7 @@ export const storeHandler = (deps: ConsumerDeps): Handler => {
     await deps.conflicts.flush();
     await deps.ranges.add(batch.filter((chunk) => chunk.log !== ''));
     const bytes = batch.reduce((sum, chunk) => sum + chunk.lines.length, 0);
-    const events = batch.reduce((sum, chunk) => sum + chunk.to - chunk.from + 1, 0);
+    const events = batch.reduce((sum, chunk) => sum + (chunk.foreign ? 0 : chunk.to - chunk.from + 1), 0);
     deps.observe?.({ events, bytes, quarantined: aside.length, seconds: (now() - started) / 1000 });
   };
 };
@@ -85,7 +85,15 @@ const positionOf = (line: Buffer): Position | undefined => {
 const sift = (batch: Batch, conflicts: Conflicts, time: number): { readonly good: readonly Buffer[]; readonly bad: readonly SetAside[] } => {
   const good: Buffer[] = [];
   const bad: SetAside[] = [];
-  for (const { lines } of batch)
+  for (const { lines, foreign } of batch) {
+    if (foreign) {
+      bad.push({
+        line: lines,
+        reason: `${foreign.reason} (${foreign.topic}, partition ${foreign.partition}, offset ${foreign.offset})`,
+        at: new Date(time).toISOString(),
+      });
+      continue;
+    }
     for (const line of splitLines(lines)) {
       if (isDecisionLine(line)) {
         good.push(line);
@@ -103,6 +111,7 @@ const sift = (batch: Batch, conflicts: Conflicts, time: number): { readonly good
         );
       else good.push(line);
     }
+  }
   return { good, bad };
 };
 

@@ -5,8 +5,8 @@ import { type CommitKey, type JournalEnvironment, openJournalEnvironment, unpack
 import type { BatchLimits, Chunk, Consumer, Handler, Lag, Stream } from './stream.js';
 
 export type JournalStreamOptions = {
-  /** The journals of this node, by worker slot. */
-  readonly journals: readonly { readonly slot: string; readonly path: string }[];
+  /** The journals of this node, by worker slot. One that no living process writes is trimmed by the stream itself. */
+  readonly journals: readonly { readonly slot: string; readonly path: string; readonly isOrphan?: boolean }[];
   readonly maxBytes: number;
   /** The folder for the cursors' LMDB environments, one for each consumer. */
   readonly cursors: string;
@@ -24,16 +24,21 @@ const RETRY_MS = { first: 200, most: 5_000 };
 
 /** The feed of one node's own journals: {@link Stream} without a broker. */
 export const journalStream = (options: JournalStreamOptions): Stream & { readonly nudge: () => void } => {
-  const environments = options.journals.map(({ slot, path }) => ({ slot, env: openJournalEnvironment(path, options.maxBytes, false) }));
+  const environments = options.journals.map(({ slot, path, isOrphan = false }) => ({
+    slot,
+    isOrphan,
+    env: openJournalEnvironment(path, options.maxBytes),
+  }));
   const progress = new Map<string, ReadonlyMap<string, Cursor>>();
   const waiters = new Set<() => void>();
 
   const moved = (name: string, cursors: ReadonlyMap<string, Cursor>): void => {
     progress.set(name, new Map(cursors));
     if (!options.holding.includes(name)) return;
-    for (const { slot } of environments) {
+    for (const { slot, env, isOrphan } of environments) {
       const last = slowest(options.holding.map((holder) => progress.get(holder)?.get(slot)));
-      if (last) options.release(slot, last.log, last.seq);
+      if (last && isOrphan) trim(env, last);
+      else if (last) options.release(slot, last.log, last.seq);
     }
   };
 
@@ -46,6 +51,11 @@ export const journalStream = (options: JournalStreamOptions): Stream & { readonl
       for (const { env } of environments) await env.root.close();
     },
   };
+};
+
+/** Removes what every holding consumer has handled from a journal that nobody writes any more. */
+const trim = (env: JournalEnvironment, last: Cursor): void => {
+  for (const key of env.commits.getKeys({ start: ['', 0], end: [last.log, last.seq + 1] })) void env.commits.remove(key);
 };
 
 /** The earliest of several cursors; undefined while one of them has not begun. */

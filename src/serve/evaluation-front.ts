@@ -112,7 +112,16 @@ export const evaluationFront = (deps: EvaluationFrontDeps, other: Listener): Lis
 
 const write = (response: ServerResponse, reply: Reply, requestId: string): void => {
   if (response.destroyed) return;
-  const headers = ['Content-Type', reply.contentType, 'Content-Length', String(Buffer.byteLength(reply.body)), 'X-Request-ID', requestId, 'Cache-Control', 'no-store'];
+  const headers = [
+    'Content-Type',
+    reply.contentType,
+    'Content-Length',
+    String(Buffer.byteLength(reply.body)),
+    'X-Request-ID',
+    requestId,
+    'Cache-Control',
+    'no-store',
+  ];
   if (reply.status === 401) headers.push('WWW-Authenticate', 'Bearer');
   if (reply.status === 503) headers.push('Retry-After', '1');
   response.writeHead(reply.status, headers);

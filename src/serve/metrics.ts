@@ -1,0 +1,149 @@
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { toSupervisor } from './messages.js';
+
+const LATENCIES = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
+/** What a decision worker counts. Names are stable: `verdict_*`. */
+export const workerMetrics = (journal: () => { readonly events: number; readonly bytes: number }) => {
+  const registry = new Registry();
+  const registers = [registry];
+  const answers = new Histogram({
+    name: 'verdict_decision_seconds',
+    help: 'From a decision request to its answer, its record on disk, by HTTP status.',
+    labelNames: ['status'],
+    buckets: LATENCIES,
+    registers,
+  });
+  const evaluations = new Histogram({
+    name: 'verdict_policy_evaluation_seconds',
+    help: 'The evaluation of one question by the policy.',
+    buckets: [0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.0001, 0.000_25, 0.001, 0.01, 0.1, 1],
+    registers,
+  });
+  const decisions = new Counter({ name: 'verdict_decisions_total', help: 'Decisions, by outcome.', labelNames: ['outcome'], registers });
+  const requests = new Counter({
+    name: 'verdict_http_requests_total',
+    help: 'Requests to the other routes.',
+    labelNames: ['method', 'route', 'status'],
+    registers,
+  });
+  new Gauge({
+    name: 'verdict_journal_events',
+    help: 'Events on disk that the stream has not taken yet.',
+    registers,
+    collect() {
+      this.set(journal().events);
+    },
+  });
+  new Gauge({
+    name: 'verdict_journal_bytes',
+    help: 'Bytes on disk that the stream has not taken yet; journal.max_bytes is the end.',
+    registers,
+    collect() {
+      this.set(journal().bytes);
+    },
+  });
+  // Label look-ups cost more than the count itself: the children of the hot path are made once.
+  const allowed = decisions.labels('allowed');
+  const denied = decisions.labels('denied');
+  const ok = answers.labels('200');
+  return {
+    registry,
+    decided: (isAllowed: boolean, microseconds: number): void => {
+      (isAllowed ? allowed : denied).inc();
+      evaluations.observe(microseconds / 1e6);
+    },
+    answered: (seconds: number, status: number): void => {
+      (status === 200 ? ok : answers.labels(String(status))).observe(seconds);
+    },
+    requested: ({ method, route, status }: { readonly method: string; readonly route: string; readonly status: number }): void =>
+      requests.labels(method, route, String(status)).inc(),
+  };
+};
+
+type ConsumerLag = { readonly name: string; readonly lag: () => { readonly events: number; readonly seconds: number } };
+
+/** What the pipeline counts. */
+export const pipelineMetrics = (consumers: () => readonly ConsumerLag[], quarantined: () => number) => {
+  const registry = new Registry();
+  const registers = [registry];
+  const batches = new Counter({ name: 'verdict_insert_batches_total', help: 'Batches inserted into the store.', registers });
+  const events = new Counter({ name: 'verdict_insert_events_total', help: 'Events inserted into the store.', registers });
+  const bytes = new Counter({ name: 'verdict_insert_bytes_total', help: 'Bytes of events inserted into the store.', registers });
+  const aside = new Counter({ name: 'verdict_quarantined_total', help: 'Events set aside.', registers });
+  const durations = new Histogram({
+    name: 'verdict_insert_seconds',
+    help: 'One batch, from the stream to the disk of the store.',
+    buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers,
+  });
+  const lagEvents = new Gauge({
+    name: 'verdict_consumer_lag_events',
+    help: 'Events that a consumer has not handled yet.',
+    labelNames: ['consumer'],
+    registers,
+  });
+  const lagSeconds = new Gauge({
+    name: 'verdict_consumer_lag_seconds',
+    help: 'The age of the oldest event that a consumer has not handled yet.',
+    labelNames: ['consumer'],
+    registers,
+    collect() {
+      for (const { name, lag } of consumers()) {
+        const behind = lag();
+        lagEvents.labels(name).set(behind.events);
+        this.labels(name).set(behind.seconds);
+      }
+    },
+  });
+  new Gauge({
+    name: 'verdict_quarantine_events',
+    help: 'Events that stand in quarantine.',
+    registers,
+    collect() {
+      this.set(quarantined());
+    },
+  });
+  void lagSeconds;
+  return {
+    registry,
+    inserted: (batch: { readonly events: number; readonly bytes: number; readonly quarantined: number; readonly seconds: number }): void => {
+      batches.inc();
+      events.inc(batch.events);
+      bytes.inc(batch.bytes);
+      aside.inc(batch.quarantined);
+      durations.observe(batch.seconds);
+    },
+  };
+};
+
+/** One text for the whole family, of what its processes counted. */
+export const aggregateMetrics = async (metrics: readonly unknown[]): Promise<string> =>
+  AggregatorRegistry.aggregate(metrics as Parameters<typeof AggregatorRegistry.aggregate>[0]).metrics();
+
+const ANSWER_MS = 3_000;
+
+/** What /metrics answers from: the whole family's counts, collected by the supervisor. */
+export const familyMetrics = (onText: (listener: (id: number, text: string) => void) => void) => {
+  let asked = 0;
+  const waiting = new Map<number, (text: string) => void>();
+  onText((id, text) => waiting.get(id)?.(text));
+  return {
+    contentType: Registry.PROMETHEUS_CONTENT_TYPE,
+    metrics: (): Promise<string> =>
+      new Promise((resolve, reject) => {
+        asked += 1;
+        const id = asked;
+        const timer = setTimeout(() => {
+          waiting.delete(id);
+          reject(new Error('The supervisor gave no metrics.'));
+        }, ANSWER_MS);
+        waiting.set(id, (text) => {
+          clearTimeout(timer);
+          waiting.delete(id);
+          resolve(text);
+        });
+        toSupervisor({ kind: 'metrics.ask', id });
+      }),
+  };
+};

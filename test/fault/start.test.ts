@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { failedStart, removeFolder, startVerdict, temporaryFolder } from '../peers/verdict.js';
+
+let folder: string;
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+afterEach(() => removeFolder(folder));
+
+const env = (changes: Record<string, string> = {}) => ({ VERDICT_DATA_DIR: join(folder, 'data'), ...changes });
+
+/** The one sentence for the operator: the last line that isn't a log line. */
+const sentence = (output: string): string =>
+  output
+    .split('\n')
+    .filter((line) => line && !line.startsWith('{'))
+    .at(-1) ?? '';
+
+const isRoot = process.getuid?.() === 0;
+const canMount = isRoot && spawnSync('which', ['mount']).status === 0;
+if (!canMount && process.env['CI'] === 'true') throw new Error('These tests mount small and read-only file systems; in CI they must run as root.');
+
+describe('a start that can not succeed says why in one sentence and ends with a code other than 0', () => {
+  it('port in use', async () => {
+    const server = createServer();
+    const port = await new Promise<number>((resolve) => server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)));
+    const failed = await failedStart({ folder, env: env({ VERDICT_HTTP_PORT: String(port) }) });
+    server.close();
+    expect(failed.code).not.toBe(0);
+    expect(sentence(failed.output)).toMatch(new RegExp(`port ${port}.*in use`, 'i'));
+  });
+
+  it('a second serve on the same data folder', async () => {
+    const node = await startVerdict({ folder });
+    const failed = await failedStart({ folder, env: env() });
+    expect(failed.code).not.toBe(0);
+    expect(sentence(failed.output)).toContain('is in use by another Verdict');
+    expect(await node.stop()).toBe(0);
+  });
+
+  it('a data folder of a newer version', async () => {
+    mkdirSync(join(folder, 'data'));
+    writeFileSync(join(folder, 'data', 'node.json'), JSON.stringify({ version: 99, node: 'x' }));
+    const failed = await failedStart({ folder, env: env() });
+    expect(failed.code).not.toBe(0);
+    expect(sentence(failed.output)).toContain('newer version of Verdict');
+  });
+
+  it('a data folder where a file stands', async () => {
+    writeFileSync(join(folder, 'data'), '');
+    const failed = await failedStart({ folder, env: env() });
+    expect(failed.code).not.toBe(0);
+    expect(sentence(failed.output)).toContain("can't be used");
+  });
+
+  it.runIf(canMount)('a read-only data folder', async () => {
+    const mount = join(folder, 'mount');
+    mkdirSync(mount);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'ro,size=1m', 'tmpfs', mount]).status).toBe(0);
+    try {
+      const failed = await failedStart({ folder, env: env({ VERDICT_DATA_DIR: join(mount, 'data') }) });
+      expect(failed.code).not.toBe(0);
+      expect(sentence(failed.output)).toContain('not writable');
+    } finally {
+      spawnSync('umount', [mount]);
+    }
+  });
+
+  it.runIf(canMount)('a full disk', async () => {
+    const mount = join(folder, 'mount');
+    mkdirSync(mount);
+    expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', mount]).status).toBe(0);
+    try {
+      const failed = await failedStart({ folder, env: env({ VERDICT_DATA_DIR: join(mount, 'data') }) });
+      expect(failed.code).not.toBe(0);
+      expect(sentence(failed.output)).toMatch(/disk is full|could not be written|no space/i);
+    } finally {
+      spawnSync('umount', [mount]);
+    }
+  });
+
+  it('an unknown key in the configuration file, an invalid value, and a bundle that does not load', async () => {
+    writeFileSync(join(folder, 'verdict.yaml'), 'http:\n  prot: 1\n');
+    const unknown = await failedStart({ folder, env: env() });
+    expect(unknown.code).not.toBe(0);
+    expect(sentence(unknown.output)).toContain('prot');
+    writeFileSync(join(folder, 'verdict.yaml'), '');
+    const invalid = await failedStart({ folder, env: env({ VERDICT_HTTP_PORT: 'eighty' }) });
+    expect(invalid.code).not.toBe(0);
+    expect(sentence(invalid.output)).toContain('VERDICT_HTTP_PORT');
+    writeFileSync(join(folder, 'bundle.tar.gz'), 'nonsense');
+    const bundle = await failedStart({ folder, env: env({ VERDICT_POLICY_BUNDLE: join(folder, 'bundle.tar.gz') }) });
+    expect(bundle.code).not.toBe(0);
+    expect(sentence(bundle.output)).toContain('bundle');
+  });
+});
