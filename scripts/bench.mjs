@@ -1,0 +1,188 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:http';
+import { createServer } from 'node:net';
+import { resolve } from 'node:path';
+import { ACCOUNT, hasCommand, issuer, opaQuestion, question, questions, startOpa, startStoreElsewhere, startVerdict } from './bench/platform.mjs';
+import { cores, machine, watchMemory } from './bench/processes.mjs';
+import { bigTableRows } from './bench/queries.mjs';
+import { wrk } from './bench/wrk.mjs';
+import { opaPath } from './peers/opa.mjs';
+
+/**
+ * Measures Verdict beside `opa run --server` on the same two cores with the same load generator, in one go, and
+ * writes docs/benchmarks.md. BENCH_SECONDS (default 15) is the length of a row, BENCH_ROUNDS (3) how often the rows
+ * take turns; a row shows the median of its rounds.
+ */
+const SECONDS = Number(process.env.BENCH_SECONDS ?? 15);
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
+const FULL_LOAD_SECONDS = Number(process.env.BENCH_FULL_LOAD_SECONDS ?? 60);
+const FILE = resolve(import.meta.dirname, '../docs/benchmarks.md');
+
+const progress = (text) => process.stderr.write(`${text}\n`);
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const freePort = () =>
+  new Promise((done) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+
+const middle = (runs) => ({
+  rate: median(runs.map((run) => run.rate)),
+  p50: median(runs.map((run) => run.p50)),
+  p99: median(runs.map((run) => run.p99)),
+  p999: median(runs.map((run) => run.p999)),
+  requests: runs.reduce((sum, run) => sum + run.requests, 0),
+  refused: runs.reduce((sum, run) => sum + run.refused + run.broken, 0),
+});
+
+/** Decisions of the bench's account in the store, as a whole export counts them. */
+const decisionsFound = (node) =>
+  new Promise((done, failed) => {
+    const url = `${node.url}/v1/audit-logs/export?format=jsonl&account=${ACCOUNT}&kind=decision`;
+    get(url, { headers: { authorization: `Bearer ${node.token}` } }, (response) => {
+      response.on('end', () => done(Number(response.trailers['verdict-rows'])));
+      response.on('error', failed);
+      response.resume();
+    }).on('error', failed);
+  });
+
+/** Asks once more and waits until that decision can be queried: the seconds it took. */
+const untilQueryable = async (node, most = 120) => {
+  const begun = Date.now();
+  const answer = await fetch(`${node.url}/access/v1/evaluation`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${node.key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(question),
+  });
+  const { id } = (await answer.json()).context;
+  while (Date.now() - begun < most * 1000) {
+    const found = await fetch(`${node.url}/v1/audit-logs/${id}`, { headers: { authorization: `Bearer ${node.token}` } });
+    await found.arrayBuffer();
+    if (found.ok) break;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  return (Date.now() - begun) / 1000;
+};
+
+const shared = cores().shared;
+const load = (url, body, token, seconds = SECONDS) =>
+  wrk({ url, body: JSON.stringify(body), headers: token ? { Authorization: `Bearer ${token}` } : {}, seconds, cores: shared });
+
+const decisionRows = async (opa) => {
+  const jwt = await issuer();
+  const store = await startStoreElsewhere();
+  const remote = await startVerdict({ store, issuers: [jwt.config] });
+  const local = await startVerdict({ issuers: [jwt.config] });
+  const peer = await startOpa(opa, await freePort());
+  const contenders = [
+    { name: 'Verdict, API key, store elsewhere', node: remote, per: 1, run: (s) => load(`${remote.url}/access/v1/evaluation`, question, remote.key, s) },
+    { name: 'Verdict, ES256 JWT, store elsewhere', node: remote, per: 1, run: (s) => load(`${remote.url}/access/v1/evaluation`, question, jwt.token, s) },
+    { name: 'Verdict, API key, chDB on the same cores', node: local, per: 1, run: (s) => load(`${local.url}/access/v1/evaluation`, question, local.key, s) },
+    { name: 'OPA, console decision logs, no authentication', per: 1, pid: peer.pid, run: (s) => load(peer.url, opaQuestion, undefined, s) },
+    {
+      name: 'Verdict, 20 questions a request, store elsewhere',
+      node: remote,
+      per: 20,
+      run: (s) => load(`${remote.url}/access/v1/evaluations`, questions, remote.key, s),
+    },
+  ];
+  const runs = new Map(contenders.map((one) => [one, []]));
+  const memory = new Map(contenders.map((one) => [one, 0]));
+  for (const one of contenders) await one.run(3);
+  for (let round = 1; round <= ROUNDS; round++)
+    for (const one of contenders) {
+      progress(`round ${round} of ${ROUNDS}: ${one.name}`);
+      const watch = watchMemory(one.pid ?? one.node.pid);
+      runs.get(one).push(await one.run());
+      memory.set(one, Math.max(memory.get(one), watch.most()));
+      watch.stop();
+      // What is still on its way to the store must not be paid for by the next row.
+      if (one.node) await drained(one.node);
+    }
+  const rows = contenders.map((one) => ({ name: one.name, per: one.per, memory: memory.get(one), ...middle(runs.get(one)) }));
+  for (const one of [remote, local, peer, store]) await one.stop();
+  jwt.stop();
+  return rows;
+};
+
+const drained = async (node) => {
+  for (let attempt = 0; attempt < 600; attempt++) {
+    const text = await (await fetch(`${node.url}/metrics`, { headers: { authorization: `Bearer ${node.token}` } })).text();
+    const behind = [...text.matchAll(/^verdict_consumer_lag_events\{[^}]*\} (\d+)/gm)].reduce((sum, match) => sum + Number(match[1]), 0);
+    if (behind < 100) return;
+    await new Promise((done) => setTimeout(done, 200));
+  }
+};
+
+const fullLoadRow = async () => {
+  progress(`${FULL_LOAD_SECONDS} s of full load with chDB on the same cores`);
+  const node = await startVerdict({});
+  const watch = watchMemory(node.pid);
+  const run = await load(`${node.url}/access/v1/evaluation`, question, node.key, FULL_LOAD_SECONDS);
+  const queryable = await untilQueryable(node);
+  const found = await decisionsFound(node);
+  watch.stop();
+  await node.stop();
+  return { ...run, queryable, found, memory: watch.most() };
+};
+
+const number = (value, digits = 0) => value.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: digits });
+const reached = (isReached) => (isReached ? 'reached' : '**missed**');
+
+const report = ({ rows, full, big }) => {
+  const [key, jwt, local, opa, batch] = rows;
+  const table = rows.map(
+    (row) =>
+      `| ${row.name} | ${number(row.rate)} | ${number(row.rate * row.per)} | ${number(row.p50, 2)} | ${number(row.p99, 2)} | ${number(row.p999, 2)} | ${number(row.memory)} | ${number(row.requests)} (${row.refused} refused or broken) |`,
+  );
+  const goals = [
+    ['one question, store elsewhere, API key: ≥ 2 × OPA', `${number(key.rate / opa.rate, 2)} ×`, key.rate >= 2 * opa.rate],
+    ['one question, store elsewhere, ES256 JWT: ≥ 2 × OPA', `${number(jwt.rate / opa.rate, 2)} ×`, jwt.rate >= 2 * opa.rate],
+    ['one question, chDB on the same cores: ≥ 1.5 × OPA', `${number(local.rate / opa.rate, 2)} ×`, local.rate >= 1.5 * opa.rate],
+    [
+      "each with a lower p99 than OPA's",
+      `${number(key.p99, 1)} / ${number(jwt.p99, 1)} / ${number(local.p99, 1)} ms against ${number(opa.p99, 1)} ms`,
+      Math.max(key.p99, jwt.p99, local.p99) < opa.p99,
+    ],
+    ['20 questions a request: ≥ 60,000 decisions/s', `${number(batch.rate * 20)}/s`, batch.rate * 20 >= 60_000],
+    [`after ${FULL_LOAD_SECONDS} s of full load, the last answered decision queryable within 5 s`, `${number(full.queryable, 1)} s`, full.queryable <= 5],
+    ['every answered decision counted in the store', `${number(full.found)} found of ${number(full.requests)} answered`, full.found >= full.requests],
+    ['memory of all processes together under 1.5 GB at full load', `${number(full.memory)} MB`, full.memory < 1500],
+    ...big.goals,
+  ].map(([goal, measured, isReached]) => `| ${goal} | ${measured} | ${reached(isReached)} |`);
+  const elsewhere = cores().elsewhere ?? 'the same cores, for this machine has no others';
+  return `# Benchmarks
+
+Written by \`npm run bench\`. Machine: ${machine()}. Verdict's whole process family, OPA and the load generator (wrk, one thread, 32 connections) share cores ${shared}; a store elsewhere runs on ${elsewhere}. Each row is the median of ${ROUNDS} rounds of ${SECONDS} s that took turns. Verdict authenticates each request, looks up its directory, and has every decision fsynced before the answer; OPA does neither and prints its decision log.
+
+## Decisions
+
+| | requests/s | decisions/s | p50 ms | p99 ms | p99.9 ms | memory MB | answered |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+${table.join('\n')}
+
+Memory is the proportional set size of all processes of the row at its peak.
+
+${big.text}
+
+## Goals
+
+| goal | measured | |
+| --- | --- | --- |
+${goals.join('\n')}
+`;
+};
+
+for (const command of ['wrk', 'taskset'])
+  if (!hasCommand(command)) throw new Error(`${command} is missing: apt-get install ${command === 'wrk' ? 'wrk' : 'util-linux'}.`);
+const opa = await opaPath();
+if (!opa) throw new Error('OPA is missing: install Go, or name it in $OPA.');
+const rows = await decisionRows(opa);
+const full = await fullLoadRow();
+const big = await bigTableRows({ progress });
+const text = report({ rows, full, big });
+const notes = existsSync(FILE) ? /\n## Notes\n[\s\S]*$/.exec(readFileSync(FILE, 'utf8'))?.[0] : undefined;
+writeFileSync(FILE, text + (notes ?? ''));
+process.stdout.write(text);
