@@ -18,7 +18,8 @@ export const accountOf = (question: Question, resource: Entity | undefined, call
   const known = resource?.type === 'account' ? resource.id : resource?.account;
   const claims = [known, text(question.resource.properties?.['account']), text(question.context?.['account'])].filter((one) => one !== undefined);
   const [first] = claims;
-  if (first === undefined) return callerAccounts !== 'all' && callerAccounts.length === 1 ? { found: 'one', account: callerAccounts[0] as string } : { found: 'none' };
+  if (first === undefined)
+    return callerAccounts !== 'all' && callerAccounts.length === 1 ? { found: 'one', account: callerAccounts[0] as string } : { found: 'none' };
   const other = claims.find((one) => one !== first);
   return other === undefined ? { found: 'one', account: first } : { found: 'mismatch', account: first, claimed: other };
 };

@@ -10,6 +10,6 @@ export type Policy = {
   readonly entrypoints: readonly string[];
   /** Evaluates the configured entrypoint. Never throws: undefined, a trap or a missing builtin is a deny with reason `policy.error`. */
   readonly decide: (input: object) => PolicyAnswer;
-  /** The raw result of an entrypoint, as OPA's data API gives it. Throws a PolicyError. */
-  readonly query: (entrypoint: string, input: Json) => Json | undefined;
+  /** The raw result of an entrypoint, as OPA's data API gives it; undefined where the policy has none. Throws a PolicyError. */
+  readonly query: (entrypoint: string, input?: Json) => Json | undefined;
 };

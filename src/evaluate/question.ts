@@ -19,7 +19,13 @@ export const withoutSecrets = (value: Json): Json => {
   const out: Record<string, Json> = {};
   for (const [name, child] of Object.entries(value)) {
     const isSecret = SECRET_NAMES.test(name) && child !== null && child !== '';
-    out[name] = isSecret ? { sha256: createHash('sha256').update(typeof child === 'string' ? child : JSON.stringify(child)).digest('hex') } : withoutSecrets(child);
+    out[name] = isSecret
+      ? {
+          sha256: createHash('sha256')
+            .update(typeof child === 'string' ? child : JSON.stringify(child))
+            .digest('hex'),
+        }
+      : withoutSecrets(child);
   }
   return out;
 };

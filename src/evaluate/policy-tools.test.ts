@@ -1,0 +1,114 @@
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describeWithOpa, fixturePolicies } from '../../test/peers/opa.js';
+import { ALLOWED_BUILTINS } from './builtins.js';
+import { readBundle } from './bundle.js';
+import { SDK_BUILTINS } from './opa-wasm.js';
+import { buildBundle, checkPolicies, testPolicies } from './policy-tools.js';
+
+const policies = fileURLToPath(new URL('../../policies', import.meta.url));
+const entrypoints = ['verdict/decision'];
+
+await describeWithOpa('policies', (opa) => {
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'verdict-tools-'));
+  });
+  afterEach(() => rm(folder, { recursive: true, force: true }));
+
+  const write = async (files: { readonly [name: string]: string }): Promise<string> => {
+    const source = join(folder, 'source');
+    for (const [name, content] of Object.entries(files)) {
+      await mkdir(join(source, name, '..'), { recursive: true });
+      await writeFile(join(source, name), content);
+    }
+    return source;
+  };
+
+  test('that ship are what their committed bundle was built from, byte for byte', async () => {
+    const source = join(folder, 'somewhere', 'else');
+    await cp(policies, source, { recursive: true });
+    const out = join(folder, 'bundle.tar.gz');
+    const built = await buildBundle({ source, opa, out, entrypoints });
+    const [fresh, committed] = [await readFile(out), await readFile(join(policies, 'bundle.tar.gz'))];
+    expect(fresh.equals(committed), 'policies/bundle.tar.gz is not what policies/ gives: run `npm run policies` and commit it').toBe(true);
+    expect(built).toMatchObject({ entrypoints, bytes: committed.length });
+  });
+
+  test('that ship are formatted, strict, tested to the last line, and hold no test in their bundle', async () => {
+    expect(await checkPolicies({ source: policies, opa })).toEqual([]);
+    const tests = await testPolicies({ source: policies, opa });
+    expect(tests).toMatchObject({ failed: [], skipped: 0, coverage: 100, uncovered: [] });
+    expect(tests.passed).toBeGreaterThan(100);
+    const files = await readBundle(await readFile(join(policies, 'bundle.tar.gz')));
+    expect([...files.keys()]).toEqual(['.manifest', 'data.json', 'policy.wasm', 'verdict/decision.rego']);
+  });
+
+  describe('that can’t be built', () => {
+    const refusal = async (source: string, chosen: readonly string[] = entrypoints): Promise<string> => {
+      const out = join(folder, 'kept.tar.gz');
+      await writeFile(out, 'the one before');
+      const error = await buildBundle({ source, opa, out, entrypoints: chosen }).catch((thrown: unknown) => thrown);
+      expect((error as Error).name).toBe('PolicyError');
+      expect(await readFile(out, 'utf8')).toBe('the one before');
+      expect((await readdir(folder)).filter((name) => name.includes('kept'))).toEqual(['kept.tar.gz']);
+      return (error as Error).message;
+    };
+
+    test('because they call what WASM lacks name the calls and their lines', async () => {
+      const message = await refusal(join(fixturePolicies, 'clock'));
+      expect(message).toContain('policy.rego:5: rego_type_error: undefined function time.now_ns');
+      expect(message).toMatch(/OPA has time\.now_ns, object\.subset, but not inside WASM, where Verdict's policies run\.$/);
+    });
+
+    test('because they are no Rego name file and line', async () => {
+      expect(await refusal(await write({ 'a.rego': 'package verdict\n\ndecision := ' }))).toMatch(/a\.rego:3: rego_parse_error/);
+    });
+
+    test('because the entrypoint is missing, or none is given, say so', async () => {
+      expect(await refusal(join(fixturePolicies, 'boolean'), ['verdict/nothing'])).toContain('verdict/nothing');
+      expect(await refusal(join(fixturePolicies, 'boolean'), [])).toMatch(/needs at least one entrypoint/);
+    });
+
+    test('because there is no such folder, or no OPA, say so', async () => {
+      expect(await refusal(join(folder, 'missing'))).toMatch(/missing is not a folder of policies\.$/);
+      const task = { source: policies, opa: join(folder, 'no-opa'), out: join(folder, 'x.tar.gz'), entrypoints };
+      await expect(buildBundle(task)).rejects.toThrow(/no-opa could not be run: /);
+    });
+  });
+
+  test('are tested case by case: what fails is named with its line, and coverage counts no test file', async () => {
+    const rego = 'package a\n\np if input.x == 1\n\nq := "never asked" if input.y\n';
+    const passing = 'package a_test\n\nimport data.a\n\ntest_one if a.p with input as {"x": 1}\n';
+    const source = await write({ 'a.rego': rego, 'a_test.rego': passing });
+    expect(await testPolicies({ source, opa })).toMatchObject({ passed: 1, skipped: 0, failed: [], coverage: 50, uncovered: ['a.rego:5'] });
+    await write({ 'c_test.rego': 'package c_test\n\ntodo_test_later if false\n' });
+    expect(await testPolicies({ source, opa })).toMatchObject({ passed: 1, skipped: 1, failed: [], coverage: undefined });
+    await write({ 'b_test.rego': 'package b_test\n\ntest_cases[note] if {\n\tsome note, x in {"one": 1, "two": 2}\n\tx == 1\n}\n\ntest_none if false\n' });
+    const { failed, passed, coverage } = await testPolicies({ source, opa });
+    expect(failed).toEqual([
+      { name: 'data.b_test.test_cases: two', place: 'b_test.rego:3', message: 'is not true' },
+      { name: 'data.b_test.test_none', place: 'b_test.rego:8', message: 'is not true' },
+    ]);
+    expect({ passed, coverage }).toEqual({ passed: 2, coverage: undefined });
+  });
+
+  test('that don’t compile can’t be tested, and are told by file and line', async () => {
+    const source = await write({ 'a.rego': 'package a\n\np if nothing(1)\n' });
+    await expect(testPolicies({ source, opa })).rejects.toThrow(/a\.rego:3: rego_type_error: undefined function nothing/);
+  });
+
+  test('that are badly formatted or loosely typed fail the check', async () => {
+    const source = await write({ 'a.rego': 'package a\n\nimport data.b\n\np   :=  1\n', 'b.rego': 'package b\n\nq := 1\n' });
+    const [format, strict] = await checkPolicies({ source, opa });
+    expect(format).toBe('Not formatted as `opa fmt --write` would: a.rego.');
+    expect(strict).toContain('import data.b unused');
+  });
+});
+
+test('every builtin that the SDK brings may be called', () => {
+  for (const name of SDK_BUILTINS) expect(ALLOWED_BUILTINS).toContain(name);
+});
