@@ -3,9 +3,9 @@ import { availableParallelism } from 'node:os';
 import { parse } from 'yaml';
 import { newAjv, sayError } from './event/schema.js';
 
-const seconds = (fallback: number) => ({ type: 'number', exclusiveMinimum: 0, maximum: 86_400, default: fallback }) as const;
+const seconds = (fallback: number, description: string) => ({ type: 'number', exclusiveMinimum: 0, maximum: 86_400, default: fallback, description }) as const;
 const file = { type: 'string', default: '' } as const;
-const flag = (fallback: boolean) => ({ type: 'boolean', default: fallback }) as const;
+const flag = (fallback: boolean, description: string) => ({ type: 'boolean', default: fallback, description }) as const;
 const section = (properties: object) => ({ type: 'object', additionalProperties: false, default: {}, properties }) as const;
 
 /** Every key of verdict.yaml with its type, bounds, default and meaning. */
@@ -33,7 +33,7 @@ export const configSchema = {
       }),
     }),
     auth: section({
-      cache_seconds: seconds(60),
+      cache_seconds: seconds(60, 'How long a checked JWT is known; changes to the directory drop it earlier.'),
       issuers: {
         type: 'array',
         default: [],
@@ -62,7 +62,7 @@ export const configSchema = {
     }),
     policy: section({
       bundle: { type: 'string', default: '', description: 'The bundle.tar.gz to decide by; the one that ships where it is empty.' },
-      entrypoint: { type: 'string', minLength: 1, default: 'verdict/decision' },
+      entrypoint: { type: 'string', minLength: 1, default: 'verdict/decision', description: 'The rule of the bundle that is asked.' },
       timeout_ms: { type: 'integer', minimum: 50, default: 2000, description: 'A decision worker that stands still for so long is replaced.' },
       memory_pages: { type: 'integer', minimum: 5, maximum: 65_536, default: 2048, description: 'The most memory an evaluation may have, in pages of 64 KiB.' },
     }),
@@ -82,36 +82,49 @@ export const configSchema = {
       max_bytes: { type: 'integer', minimum: 1_048_576, default: 4_294_967_296, description: 'The journal of one worker; beyond it, answers are 503.' },
     }),
     ingest: section({
-      batch_bytes: { type: 'integer', minimum: 1024, default: 8_388_608 },
-      batch_ms: { type: 'integer', minimum: 1, default: 500 },
+      batch_bytes: { type: 'integer', minimum: 1024, default: 8_388_608, description: 'A batch is inserted when it has so many bytes …' },
+      batch_ms: { type: 'integer', minimum: 1, default: 500, description: '… or its first event has waited for so long.' },
     }),
     kafka: section({
       brokers: { type: 'array', items: { type: 'string', minLength: 1 }, default: [], description: 'host:port of each; none: the journal is the stream.' },
-      client_id: { type: 'string', default: 'verdict' },
+      client_id: { type: 'string', default: 'verdict', description: 'How this node names itself to the brokers.' },
       topic_prefix: { type: 'string', default: 'verdict', description: 'Topics are <prefix>.events, <prefix>.entities, <prefix>.quarantine.' },
-      partitions: { type: 'integer', minimum: 1, default: 12 },
+      partitions: { type: 'integer', minimum: 1, default: 12, description: 'Of the events topic, where Verdict makes it.' },
       replication_factor: { type: 'integer', minimum: 1, default: 3, description: 'Cut to the number of brokers where there are fewer.' },
-      tls: section({ enabled: flag(false), ca: file, cert: file, key: file }),
+      tls: section({
+        enabled: flag(false, 'Speak TLS with the brokers.'),
+        ca: { ...file, description: "PEM file with the authorities to trust; the system's where it is empty." },
+        cert: { ...file, description: 'PEM file with a client certificate.' },
+        key: { ...file, description: "PEM file with the client certificate's private key." },
+      }),
       sasl: section({
-        mechanism: { enum: ['', 'plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'], default: '' },
-        username: { type: 'string', default: '' },
-        password: { type: 'string', default: '' },
+        mechanism: {
+          enum: ['', 'plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer'],
+          default: '',
+          description: 'How to authenticate; empty: not at all.',
+        },
+        username: { type: 'string', default: '', description: 'PLAIN and SCRAM.' },
+        password: { type: 'string', default: '', description: 'PLAIN and SCRAM.' },
         token_url: { type: 'string', default: '', description: 'OAUTHBEARER: where a token is had by client credentials.' },
-        client_id: { type: 'string', default: '' },
-        client_secret: { type: 'string', default: '' },
-        scope: { type: 'string', default: '' },
+        client_id: { type: 'string', default: '', description: 'OAUTHBEARER.' },
+        client_secret: { type: 'string', default: '', description: 'OAUTHBEARER.' },
+        scope: { type: 'string', default: '', description: 'OAUTHBEARER: asked for with the token, where the issuer wants one.' },
       }),
     }),
     clickhouse: section({
       url: { type: 'string', default: '', description: 'The HTTP interface of a server or cluster; empty: the embedded store.' },
-      database: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$', default: 'verdict' },
-      username: { type: 'string', default: 'default' },
-      password: { type: 'string', default: '' },
+      database: { type: 'string', pattern: '^[A-Za-z_][A-Za-z0-9_]*$', default: 'verdict', description: 'Where the tables are; made if it is missing.' },
+      username: { type: 'string', default: 'default', description: 'Who Verdict is there.' },
+      password: { type: 'string', default: '', description: 'Its password.' },
       cluster: { type: 'string', pattern: '^[A-Za-z0-9_-]*$', default: '', description: 'The cluster to make replicated, distributed tables on.' },
-      tls: section({ ca: file, cert: file, key: file }),
-      query_seconds: seconds(10),
+      tls: section({
+        ca: { ...file, description: "PEM file with the authorities to trust; the system's where it is empty." },
+        cert: { ...file, description: 'PEM file with a client certificate.' },
+        key: { ...file, description: "PEM file with the client certificate's private key." },
+      }),
+      query_seconds: seconds(10, 'The time limit of a query: what was found until then is the page.'),
     }),
-    log: section({ level: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], default: 'info' } }),
+    log: section({ level: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], default: 'info', description: 'The least that is logged.' } }),
   },
 } as const;
 

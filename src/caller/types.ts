@@ -15,6 +15,7 @@ export const PERMISSIONS = [
   'operate',
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
+export const isPermission = (name: string): name is Permission => (PERMISSIONS as readonly string[]).includes(name);
 
 /** Who calls Verdict, as its credential proves it. */
 export type Caller = {

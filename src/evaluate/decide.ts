@@ -85,10 +85,14 @@ const contextFor = (question: Question, by: AskedBy, nowText: string): JsonObjec
 
 const label = (value: Json | undefined): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
 
-/** A membership's id joins two ids by a colon, which ids may contain too: only the account in the entity itself counts. */
-const membershipOf = (directory: Directory, account: string, subject: string): Entity | undefined => {
-  const membership = directory.get('membership', `${account}:${subject}`);
-  return membership?.account === account ? membership : undefined;
+/**
+ * A membership's id joins two ids by a colon, which ids may contain too: only the account in the entity itself counts.
+ * It is a user's, unless it names another `subject_type`: a service with a user's id gains nothing.
+ */
+const membershipOf = (directory: Directory, account: string, subject: Question['subject']): Entity | undefined => {
+  const membership = directory.get('membership', `${account}:${subject.id}`);
+  const isTheirs = membership?.account === account && (membership.properties['subject_type'] ?? 'user') === subject.type;
+  return isTheirs ? membership : undefined;
 };
 
 /** Puts questions to the policy with what the directory knows, and makes the record. */
@@ -127,7 +131,7 @@ export const createDecide = (deps: DecideDeps): Decide => {
 
     const subjectEntity = directory.get(subject.type, subject.id);
     const accountEntity = account === undefined ? undefined : directory.get('account', account);
-    const membership = account === undefined ? undefined : membershipOf(directory, account, subject.id);
+    const membership = account === undefined ? undefined : membershipOf(directory, account, subject);
     const tokenId = label(question.context?.['token']);
     const token = tokenId === undefined ? undefined : directory.get('token', tokenId);
 

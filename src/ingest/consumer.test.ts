@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Event, type EventDraft, newUlid, place, toLine } from '../event/index.js';
 import { type Conflicts, openConflicts } from './conflicts.js';
-import { type Inserted, type SetAside, storeHandler } from './consumer.js';
+import { type Inserted, storeHandler } from './consumer.js';
+import type { SetAside } from './quarantine.js';
 import { mergeRuns, missingRuns, openRanges, type Ranges } from './ranges.js';
 import type { Chunk } from './stream.js';
 
@@ -89,7 +90,7 @@ describe('the consumer that fills the store', () => {
     const events = Array.from({ length: 100 }, (_, index) => activity(index + 1, index === 17 || index === 63 ? { action: 'poison' } : {}));
     await handler()([chunk(events)]);
     expect(stored).toHaveLength(98);
-    expect(aside.map((item) => item.source?.seq)).toEqual([18, 64]);
+    expect(aside.map((item) => (item.source && 'seq' in item.source ? item.source.seq : undefined))).toEqual([18, 64]);
     expect(aside[0]?.reason).toContain('store.refused: Code: 117');
     expect(recorded.map((draft) => draft.action)).toEqual(['event.quarantined', 'event.quarantined']);
     expect(JSON.stringify(recorded)).not.toContain('poison');

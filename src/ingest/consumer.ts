@@ -1,6 +1,7 @@
 import { type Event, type EventDraft, newEventId, type Position, SYSTEM_ACCOUNT } from '../event/index.js';
 import type { Conflicts } from './conflicts.js';
 import { isDecisionLine, splitLines } from './lines.js';
+import type { SetAside } from './quarantine.js';
 import type { Ranges } from './ranges.js';
 import type { Batch, Handler } from './stream.js';
 
@@ -9,9 +10,6 @@ export type Inserted =
   | { readonly outcome: 'inserted' }
   | { readonly outcome: 'refused'; readonly reason: string }
   | { readonly outcome: 'unavailable'; readonly reason: string };
-
-/** An event set aside, with the reason and where it stood. */
-export type SetAside = { readonly line: Buffer; readonly reason: string; readonly at: string; readonly source?: Position };
 
 export type ConsumerDeps = {
   readonly insert: (lines: Buffer) => Promise<Inserted>;
@@ -115,6 +113,12 @@ const sift = (batch: Batch, conflicts: Conflicts, time: number): { readonly good
   return { good, bad };
 };
 
+/** Where it stood: in a log, or on a topic. */
+const placeOf = ({ source }: SetAside): string => {
+  if (!source) return 'unknown';
+  return 'log' in source ? `${source.log}/${source.seq}` : `${source.topic}/${source.partition}/${source.offset}`;
+};
+
 /** The record of something set aside: it names the event and the reason, and carries nothing of its content. */
 const quarantined = (item: SetAside, time: number): EventDraft => ({
   id: newEventId(),
@@ -123,7 +127,7 @@ const quarantined = (item: SetAside, time: number): EventDraft => ({
   kind: 'activity',
   actor: { type: 'service', id: 'verdict' },
   action: item.reason.startsWith('id.conflict') ? 'id.conflict' : 'event.quarantined',
-  resource: { type: 'event', id: item.source ? `${item.source.log}/${item.source.seq}` : 'unknown' },
+  resource: { type: 'event', id: placeOf(item) },
   result: 'failure',
   details: { reason: /^[\w.]+(: Code: \d+)?/.exec(item.reason)?.[0] ?? 'unknown' },
   source: 'verdict',

@@ -1,8 +1,15 @@
 export * from './conflicts.js';
-export * from './consumer.js';
+export { type ConsumerDeps, type Inserted, storeHandler } from './consumer.js';
+export { type Completeness, findGaps } from './gaps.js';
 export * from './journal.js';
-export { openJournalEnvironment } from './journal-env.js';
 export * from './journal-stream.js';
 export * from './journal-types.js';
+export type { StreamGap } from './kafka-positions.js';
+export { type KafkaPublisher, kafkaPublisher } from './kafka-publisher.js';
+export { kafkaStream } from './kafka-stream.js';
+export * from './quarantine.js';
+export { kafkaQuarantine } from './quarantine-kafka.js';
+export { lmdbQuarantine } from './quarantine-lmdb.js';
 export * from './ranges.js';
+export * from './record.js';
 export * from './stream.js';

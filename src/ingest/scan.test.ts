@@ -40,7 +40,8 @@ describe('the scan of an event line', () => {
   });
 
   test('says nothing of what is no event line', () => {
-    for (const text of ['', '{}', 'x', '{"id":"a"}', line().slice(0, -1), `${line()} `, JSON.stringify({ b: 1, ...JSON.parse(line()) })]) expect(scanned(text)).toBeUndefined();
+    for (const text of ['', '{}', 'x', '{"id":"a"}', line().slice(0, -1), `${line()} `, JSON.stringify({ b: 1, ...JSON.parse(line()) })])
+      expect(scanned(text)).toBeUndefined();
   });
 
   test('agrees with a parser, or says nothing, whatever the strings hold', () => {
@@ -51,7 +52,14 @@ describe('the scan of an event line', () => {
     );
     fc.assert(
       fc.property(nasty, nasty, nasty, nasty, nasty, (id, account, agent, action, source) => {
-        const text = line({ id, account, actor: { type: 'user', id, user_agent: agent }, action, source, details: { [agent]: action, nested: { [source]: id } } });
+        const text = line({
+          id,
+          account,
+          actor: { type: 'user', id, user_agent: agent },
+          action,
+          source,
+          details: { [agent]: action, nested: { [source]: id } },
+        });
         const found = scanned(text);
         if (!found) return;
         const event = fromLine(text);

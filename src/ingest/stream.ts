@@ -4,7 +4,14 @@ import type { LogRange } from '../event/index.js';
  * A part of one log on its way: `lines` holds the events `from`..`to` as JSON lines, each ended by a newline.
  * On Kafka one chunk may be a single event; from the journal it is one commit.
  */
-export type Chunk = LogRange & { readonly lines: Buffer };
+export type Chunk = LogRange & {
+  readonly lines: Buffer;
+  /** Set where the bytes are no event of ours: `lines` is then the message as it came (whatever its newlines), `log` is empty, `from` and `to` are 0. */
+  readonly foreign?: Foreign;
+};
+
+/** Where a message stands that is no event, and why it is none: a stable code, a colon and a sentence. */
+export type Foreign = { readonly topic: string; readonly partition: number; readonly offset: number; readonly reason: string };
 
 /** What a consumer is handed at once: chunks in stream order. Never empty. */
 export type Batch = readonly Chunk[];

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { newUlid } from '../event/index.js';
 
@@ -18,7 +18,7 @@ export type DataFolder = {
   readonly directory: string;
   readonly ingest: string;
   readonly quarantine: string;
-  readonly usage: (slot: string) => string;
+  readonly usage: string;
   readonly store: string;
   /** Notes the family's processes, so that a start after a crash can end what is left of them. */
   readonly noteProcesses: (pids: readonly number[]) => void;
@@ -31,9 +31,16 @@ export const layout = (path: string) => ({
   directory: join(path, 'directory'),
   ingest: join(path, 'ingest'),
   quarantine: join(path, 'quarantine'),
-  usage: (slot: string) => join(path, 'usage', slot),
+  usage: join(path, 'usage'),
   store: join(path, 'store'),
 });
+
+/** The slots that have a journal in this data folder, and those that are about to. */
+export const journalSlots = (path: string, wanted: readonly string[]): readonly string[] => {
+  const folder = join(path, 'journal');
+  const present = existsSync(folder) ? readdirSync(folder) : [];
+  return [...new Set([...wanted, ...present])].sort();
+};
 
 const writeDurably = (path: string, text: string): void => {
   const draft = `${path}.new`;

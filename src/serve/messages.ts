@@ -34,6 +34,8 @@ export type ToChild =
 
 /** Child → supervisor. */
 export type FromChild =
+  /** It listens now, and wants to be told its part: what is sent earlier may be lost. */
+  | { readonly kind: 'hello' }
   | { readonly kind: 'ready'; readonly port?: number }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'beat' }

@@ -13,12 +13,19 @@ export type PipelineParts = {
   /** In the order in which they are stopped. One that doesn't write to the store needn't wait for its tables. */
   readonly consumers: readonly { readonly name: string; readonly consumer: Consumer; readonly needsStore: boolean }[];
   /** Feeds that run beside the stream: the directory's on Kafka. Started at once, stopped last. */
-  readonly feeds: readonly { readonly name: string; readonly start: () => Promise<void>; readonly stop: () => Promise<void>; readonly trouble: () => string | undefined }[];
+  readonly feeds: readonly {
+    readonly name: string;
+    readonly start: () => Promise<void>;
+    readonly stop: () => Promise<void>;
+    readonly trouble: () => string | undefined;
+  }[];
   readonly streams: readonly Stream[];
   readonly nudge: () => void;
   readonly ranges: Ranges;
   /** Makes what was received known to everybody who asks for gaps. */
   readonly publishRanges: () => Promise<void>;
+  /** Told once, when the store has its tables. */
+  readonly onStoreReady: () => void;
   readonly metrics: ReturnType<typeof pipelineMetrics>;
   readonly close: () => Promise<void>;
 };
@@ -110,6 +117,7 @@ export const runPipeline = async (start: Start, parts: PipelineParts): Promise<v
   toSupervisor({ kind: 'ready' });
   await prepareStore();
   if (isStopping) return;
+  parts.onStoreReady();
   for (const { consumer, needsStore } of parts.consumers) if (needsStore) await consumer.start();
   log.info({ slots: start.slots, consumers: parts.consumers.map(({ name }) => name) }, 'the pipeline runs');
 };

@@ -30,6 +30,7 @@ export type Supervisor = {
 
 type Member = {
   readonly role: string;
+  readonly reason: Start['reason'];
   readonly child: ChildProcess | Worker;
   readonly pid: number;
   beat: number;
@@ -61,24 +62,26 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   };
   const workers = (): readonly Member[] => [...members.values()].filter((member) => member.role !== 'pipeline');
 
+  const begin = (member: Member): void =>
+    tell(member, {
+      ...options.start,
+      kind: 'start',
+      ...(member.role !== 'pipeline' && { slot: member.role }),
+      slots: options.slots,
+      port,
+      reason: member.reason,
+    });
+
   const spawn = (role: string, reason: Start['reason']): void => {
     const child: ChildProcess | Worker = role === 'pipeline' ? fork(options.entry, ['pipeline'], { serialization: 'advanced' }) : cluster.fork();
     const pid = ('process' in child ? child.process.pid : child.pid) as number;
-    const member: Member = { role, child, pid, beat: Date.now(), ready: false, parts: [] };
+    const member: Member = { role, reason, child, pid, beat: Date.now(), ready: false, parts: [] };
     const born = Date.now();
     members.set(role, member);
     options.onProcesses([...members.values()].map((one) => one.pid));
     child.on('message', (message: FromChild) => receive(member, message));
     child.on('exit', (code: number | null, signal: string | null) => bury(member, born, code, signal));
     child.on('error', (error: Error) => options.log.error({ role, error: error.message }, 'a child process has trouble'));
-    tell(member, {
-      ...options.start,
-      kind: 'start',
-      ...(role === 'pipeline' ? {} : { slot: role }),
-      slots: options.slots,
-      port,
-      reason,
-    });
   };
 
   const bury = (member: Member, born: number, code: number | null, signal: string | null): void => {
@@ -95,6 +98,8 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
 
   const receive = (member: Member, message: FromChild): void => {
     switch (message.kind) {
+      case 'hello':
+        return begin(member);
       case 'ready':
         member.ready = true;
         member.beat = Date.now();

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { Logger } from 'pino';
 import type { Journal } from '../ingest/index.js';
 import { type PartStatus, type Start, type ToChild, toSupervisor } from './messages.js';
@@ -12,7 +12,7 @@ export type WorkerParts = {
   readonly journal: Journal;
   readonly metrics: ReturnType<typeof workerMetrics>;
   /** Present where http.tls is configured: the options of a TLS listener, and how it follows changed certificates. */
-  readonly tls?: { readonly options: object; readonly follow: (server: Server) => () => void };
+  readonly tls?: { readonly options: object; readonly follow: (server: SecureServer) => () => void };
   readonly reload: () => Promise<void>;
   /** What the supervisor last said of the other processes. */
   readonly onParts: (parts: readonly PartStatus[]) => void;
@@ -28,10 +28,11 @@ const KEEP_ALIVE_MS = 65_000;
 /** Listens, answers, and stops in order: no new requests, those in flight answered, the log closed. */
 export const runWorker = async (start: Start, parts: WorkerParts): Promise<void> => {
   const { http, policy } = start.config;
-  const server: Server = parts.tls ? (createSecureServer(parts.tls.options, guarded) as unknown as Server) : createServer(guarded);
+  const secure = parts.tls && createSecureServer(parts.tls.options, guarded);
+  const server: Server | SecureServer = secure ?? createServer(guarded);
   server.headersTimeout = HEADERS_MS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
-  const unfollow = parts.tls?.follow(server);
+  const unfollow = secure && parts.tls?.follow(secure);
   let isStopping = false;
 
   function guarded(request: IncomingMessage, response: ServerResponse): void {

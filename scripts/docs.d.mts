@@ -1,0 +1,4 @@
+import type { Setting } from '../src/cli/settings.js';
+
+/** docs/configuration.md for these settings. */
+export const renderConfiguration: (settings: readonly Setting[]) => string;

@@ -1,0 +1,37 @@
+// Writes docs/configuration.md from the schema of the configuration. Runs on the compiled product: `npm run docs` builds it first.
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ');
+
+const defaultOf = ({ default: value, isSecret }) => {
+  if (value === undefined) return '';
+  if (value === '' || (Array.isArray(value) && value.length === 0)) return isSecret ? '(none)' : '(empty)';
+  return `\`${Array.isArray(value) ? value.join(',') : value}\``;
+};
+
+const row = (setting) => {
+  const { path, variable, type, range, description } = setting;
+  return `| \`${path.join('.')}\` | \`${variable}\` | ${[type, range].filter(Boolean).map(cell).join(': ')} | ${defaultOf(setting)} | ${cell(description)} |`;
+};
+
+/** docs/configuration.md for these settings. */
+export const renderConfiguration = (settings) => `# Configuration
+
+Made by \`npm run docs\` from \`src/config.ts\`; a test proves that it is current.
+
+Each key of \`verdict.yaml\` (in the folder that Verdict starts in, or where \`VERDICT_CONFIG\` or \`--config\` says) is also a variable: \`VERDICT_\` and its path in capitals. A variable wins over the file. An unknown key in the file or an invalid value stops the start, naming it; an unknown \`VERDICT_*\` variable is a warning. Lists are written with commas in a variable (\`a:9092,b:9092\`), or as JSON.
+
+\`verdict config\` shows what is in force and where it comes from, \`verdict config check\` says whether a node could start with it, \`verdict config schema\` prints the JSON Schema. \`VERDICT_URL\` and \`VERDICT_TOKEN\` are for the other commands: the node to talk to, and the credential.
+
+| key | variable | type | default | what it does |
+| --- | --- | --- | --- | --- |
+${settings.map(row).join('\n')}
+`;
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const { settings } = await import('../dist/cli/settings.js');
+  const file = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
+  writeFileSync(file, renderConfiguration(settings()));
+  console.log(`${file} is written.`);
+}

@@ -1,0 +1,11 @@
+export * from './address.js';
+export * from './admin-token.js';
+export * from './authenticator.js';
+export * from './expiry.js';
+export * from './grant.js';
+export { KEY_TYPE, readKey, showKey } from './key-entity.js';
+export * from './keys.js';
+export * from './last-use.js';
+export * from './refusals.js';
+export * from './tls.js';
+export * from './types.js';

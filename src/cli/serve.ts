@@ -1,0 +1,21 @@
+import { Command } from 'commander';
+
+/** `verdict serve`: the only command that starts a node. Its parts are loaded only here, so that the others start fast. */
+export const serveCommand = (): Command =>
+  new Command('serve')
+    .description('start a node')
+    .option('--demo', 'fill an empty node with the sample platform and a day of its traffic')
+    .option('--config <file>', 'the configuration file (VERDICT_CONFIG; verdict.yaml)')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  $ verdict serve
+  $ verdict serve --demo
+  $ VERDICT_HTTP_PORT=9000 VERDICT_DATA_DIR=/var/lib/verdict verdict serve
+  $ verdict serve --config /etc/verdict/verdict.yaml`,
+    )
+    .action(async ({ demo, config }: { readonly demo?: boolean; readonly config?: string }) => {
+      const { serve } = await import('../main.js');
+      await serve({ ...(config !== undefined && { configPath: config }), demo: demo === true });
+    });

@@ -1,0 +1,220 @@
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { type ApiDeps, createApi, type PartStatus, type RequestMeta } from './api/index.js';
+import { apiKeys, authenticator, type Caller, clientAddress, lastUse, readKey, refusals, showKey, tlsContext } from './caller/index.js';
+import {
+  createDecide,
+  type Directory,
+  type Entity,
+  kafkaDirectory,
+  loadPolicy,
+  localDirectory,
+  type Policy,
+  resolveOpenIntents,
+  type WriteDeps,
+  writeEntities,
+} from './evaluate/index.js';
+import { type EventDraft, type JsonObject, newEventId, SYSTEM_ACCOUNT } from './event/index.js';
+import { findGaps, type Journal, kafkaQuarantine, lmdbQuarantine, openJournal, type Quarantine, replay } from './ingest/index.js';
+import { kafkaClient } from './kafka/index.js';
+import { policySource } from './policy-source.js';
+import { layout } from './serve/data-folder.js';
+import { evaluationFront } from './serve/evaluation-front.js';
+import { type Start, toSupervisor } from './serve/messages.js';
+import { familyMetrics, workerMetrics } from './serve/metrics.js';
+import { runWorker } from './serve/worker.js';
+import { openStore } from './store/index.js';
+import { version } from './version.js';
+
+const DYING_MS = 200;
+const INTENTS_MS = 2_000;
+
+/** Composes and runs one decision worker: the left-hand side of the journal. */
+export const decisionProcess = async (start: Start & { readonly slot: string }, log: Logger): Promise<void> => {
+  const { config, slot } = start;
+  const folder = layout(config.data_dir);
+  const kafka = config.kafka.brokers.length > 0 ? kafkaClient(config.kafka, log) : undefined;
+  const directory: Directory = kafka
+    ? kafkaDirectory({ path: folder.directory, topicPrefix: config.kafka.topic_prefix }, { kafka })
+    : localDirectory({ path: folder.directory });
+  const quarantine: Quarantine = kafka
+    ? kafkaQuarantine(config.kafka, { client: kafka, log, path: join(folder.quarantine, slot) })
+    : lmdbQuarantine(folder.quarantine);
+  const journal = await openJournal({
+    path: folder.journal(slot),
+    maxBytes: config.journal.max_bytes,
+    durability: config.journal.durability,
+    ...(config.journal.durability === 'kafka' && { onCommit: () => toSupervisor({ kind: 'committed' }) }),
+    onFailure: (error) => {
+      // The log is over. Those who wait get their 503; then the successor opens a new log.
+      log.fatal({ error: error.message }, 'the journal failed');
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), DYING_MS);
+    },
+  });
+  const metrics = workerMetrics(journal.depth);
+  const store = openStore({ ...config.clickhouse, ...start.store });
+  const warn = (sentence: string): void => log.warn(sentence);
+  const uses = lastUse({ path: join(folder.usage, slot) }, { warn });
+  const record = (draft: EventDraft) => journal.append([draft]);
+  const turnedAway = refusals({
+    record: (drafts) => journal.append(drafts),
+    isAccount: (account) => directory.get('account', account) !== undefined,
+    warn,
+    ...(config.region !== '' && { region: config.region }),
+  });
+  const policy = await livePolicy(start, { log, record });
+
+  const writing = { directory, journal, redact: redactKey };
+  const write: ApiDeps['writeEntities'] = (caller, changes, { requestId, address }) =>
+    writeEntities(writing, changes, () => ({
+      timestamp: new Date().toISOString(),
+      actor: { type: 'credential', id: caller.id, ip: address },
+      source: 'verdict',
+      request: { id: requestId },
+      ...(config.region !== '' && { region: config.region }),
+    }));
+  const keys = apiKeys<RequestMeta>({ directory, write, lastUse: uses });
+  const authenticate = authenticator({ auth: config.auth, admin_token: start.adminToken }, { directory, lastUse: uses, warn });
+  const addressOf = clientAddress(config.http.trusted_proxies);
+  const decide = createDecide({
+    policy: policy.current,
+    directory,
+    append: (drafts) => journal.append(drafts),
+    maxStalenessMs: config.directory.max_staleness * 1000,
+    region: config.region,
+    observe: metrics.decided,
+  });
+
+  let others: readonly PartStatus[] = [];
+  let onText: (id: number, text: string) => void = () => undefined;
+  const own = (): readonly PartStatus[] => [journalStatus(journal, config.journal.max_bytes), directoryStatus(directory, config.directory.max_staleness)];
+  const api = createApi(
+    { publicUrl: config.http.public_url, version: version() },
+    {
+      authenticate,
+      refused: turnedAway.refused,
+      clientAddress: addressOf,
+      decide,
+      journal,
+      directory,
+      writeEntities: write,
+      audit: { ...store, gaps: () => findGaps(store) },
+      keys,
+      quarantine: { list: quarantine.list, replay: (ids) => replay(quarantine, ids, ({ line, reason }) => deliver(store, line, reason)) },
+      metrics: familyMetrics((listener) => {
+        onText = listener;
+      }),
+      ready: () => {
+        const parts = [...own(), ...others];
+        return { ok: others.length > 0 && parts.every((part) => part.ok), parts };
+      },
+      log,
+      observe: metrics.requested,
+    },
+  );
+  const front = evaluationFront(
+    { authenticate, decide, addressOf, refused: (caller: Caller | undefined, call) => void turnedAway.refused(caller, call), observe: metrics.answered },
+    (request, response) => void api.nodeListener(request, response),
+  );
+  const stopIntents = settleIntents(writing, log);
+  const { tls } = config.http;
+
+  await runWorker(start, {
+    log,
+    listener: front,
+    journal,
+    metrics,
+    ...(tls.cert !== '' && { tls: tlsContext(tls, { warn, info: (sentence) => log.info(sentence) }) }),
+    reload: policy.reload,
+    onParts: (parts) => {
+      others = parts;
+    },
+    onMetricsText: (id, text) => onText(id, text),
+    flush: async () => {
+      stopIntents();
+      await turnedAway.close();
+      await uses.close();
+    },
+    close: async () => {
+      await quarantine.close();
+      await directory.close();
+      await store.close();
+    },
+  });
+};
+
+const journalStatus = (journal: Journal, maxBytes: number): PartStatus => {
+  const { bytes } = journal.depth();
+  if (bytes < maxBytes * 0.8) return { name: 'journal', ok: true };
+  return { name: 'journal', ok: bytes < maxBytes, message: `The journal holds ${bytes} of ${maxBytes} bytes (journal.max_bytes): the store is behind.` };
+};
+
+const directoryStatus = (directory: Directory, maxStaleness: number): PartStatus => {
+  const seconds = directory.staleness() / 1000;
+  if (seconds <= maxStaleness) return { name: 'directory', ok: true };
+  return { name: 'directory', ok: false, message: `This node's copy of the directory was not confirmed for ${maxStaleness} s (directory.max_staleness).` };
+};
+
+/** An event from quarantine is offered to the store again; one whose id stands for other content never is. */
+const deliver = async (store: Pick<ReturnType<typeof openStore>, 'insertLines'>, line: Buffer, reason: string): Promise<{ readonly refused?: string }> => {
+  if (reason.startsWith('id.conflict')) return { refused: 'The first event of this id stands; this one stays set aside.' };
+  const text = line.at(-1) === 0x0a ? line : Buffer.concat([line, Buffer.from('\n')]);
+  const done = await store.insertLines(text);
+  if (done.outcome === 'unavailable') throw new Error(done.reason);
+  return done.outcome === 'refused' ? { refused: done.reason } : {};
+};
+
+/** The policy in force, and how another bundle takes its place between two requests. */
+const livePolicy = async (start: Start, deps: { readonly log: Logger; readonly record: (draft: EventDraft) => Promise<unknown> }) => {
+  let policy: Policy = await loadPolicy(policySource(start.config));
+  return {
+    current: () => policy,
+    reload: async (): Promise<void> => {
+      const before = policy.revision;
+      try {
+        policy = await loadPolicy(policySource(start.config));
+      } catch (error) {
+        deps.log.error({ error: (error as Error).message, revision: before }, 'the policy bundle was not taken; the old one stays in force');
+        return;
+      }
+      if (policy.revision === before) return;
+      deps.log.info({ from: before, to: policy.revision }, 'another policy bundle is in force');
+      await deps.record({
+        id: newEventId(),
+        timestamp: new Date().toISOString(),
+        account: SYSTEM_ACCOUNT,
+        kind: 'activity',
+        actor: { type: 'service', id: 'verdict' },
+        action: 'policy.activate',
+        resource: { type: 'policy', id: policy.revision },
+        result: 'success',
+        details: { from: before, to: policy.revision },
+        source: 'verdict',
+      });
+    },
+  };
+};
+
+/** What a key's event shows of it: who may do what, and nothing of the secret. */
+const redactKey = (entity: Entity): JsonObject => {
+  const key = readKey(entity);
+  return key ? showKey(entity.id, key) : {};
+};
+
+/** Changes whose end isn't known (a crash, brokers that were away) get their event, or are struck out, once it is. */
+const settleIntents = (writing: WriteDeps, log: Logger): (() => void) => {
+  let running = false;
+  const attempt = async (): Promise<void> => {
+    if (running) return;
+    running = true;
+    try {
+      await resolveOpenIntents(writing);
+    } catch (error) {
+      log.warn({ error: (error as Error).message }, 'changes whose end is not known are not settled yet');
+    }
+    running = false;
+  };
+  void attempt();
+  const timer = setInterval(() => void attempt(), INTENTS_MS);
+  return () => clearInterval(timer);
+};

@@ -1,0 +1,70 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import kafkajs, { type Admin, Partitioners } from 'kafkajs';
+import { ageOf, type Copy } from './copy.js';
+import { type Reader, startReader } from './feed-reader.js';
+import { alarm, type SessionConfig, type SessionDeps, trustedFrom, watch } from './feed-watch.js';
+
+const DISCONNECT_MS = 5_000;
+const retentionOf = async (admin: Admin, topic: string): Promise<number> => {
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: ['delete.retention.ms'] }],
+  });
+  const value = Number(resources[0]?.configEntries.find(({ configName }) => configName === 'delete.retention.ms')?.configValue);
+  if (Number.isFinite(value)) return value;
+  throw new Error(`delete.retention.ms of ${topic} can't be read; Kafka's user needs DescribeConfigs on that topic.`);
+};
+
+const within = (work: Promise<unknown>): Promise<unknown> => Promise.race([work.catch(() => undefined), sleep(DISCONNECT_MS, undefined, { ref: false })]);
+
+/** Why the copy can't be gone on with, as a sentence; undefined where it can. */
+const distrust = (copy: Copy, origin: string, markMs: number, now: number): string | undefined => {
+  const known = copy.noted('origin');
+  if (known === undefined) return undefined;
+  if (known !== origin) return `it was made from ${known}, and this is ${origin}`;
+  const age = ageOf(trustedFrom(copy), now);
+  return age > markMs ? `it was last complete ${Math.round(age / 1000)} s ago, and deletions are only sure to be found for ${markMs / 1000} s` : undefined;
+};
+
+/** Empties the copy; staleness is infinite until the topic is read again from its beginning. */
+const restart = async ({ copy, now, onNotice }: SessionDeps, why: string): Promise<void> => {
+  await copy.transaction((writer) => {
+    writer.clear();
+    writer.note('since', String(now()));
+  });
+  onNotice(`This node's copy of the directory is built again from the topic's beginning: ${why}.`);
+};
+
+/**
+ * One connection's life: reads the topic into the copy until the signal, a failure (it rejects), or the end of trust in
+ * the copy (it empties it and resolves; the next session begins at zero). Whenever everything is read, the time at
+ * which that was asked becomes the copy's heartbeat.
+ */
+export const runSession = async (config: SessionConfig, deps: SessionDeps): Promise<void> => {
+  const { topic, repairMs, signal } = config;
+  const { copy, kafka, now, onNotice } = deps;
+  const admin = kafka.admin();
+  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner, allowAutoTopicCreation: false });
+  const bell = alarm(signal);
+  let reader: Reader | undefined;
+  try {
+    await admin.connect();
+    await producer.connect();
+    const markMs = (await retentionOf(admin, topic)) / 2;
+    const origin = `${(await admin.describeCluster()).clusterId}/${topic}`;
+    const why = distrust(copy, origin, markMs, now());
+    if (why) await restart(deps, why);
+    await copy.transaction((writer) => {
+      writer.note('origin', origin);
+      if (copy.noted('since') === undefined) writer.note('since', String(now()));
+    });
+    reader = await startReader({ topic, markMs, repairMs }, { copy, kafka, now, onNotice, onLost: bell.ring, onCrash: bell.fail });
+    const lost = await watch({ admin, producer, reader, bell }, { ...config, markMs }, deps);
+    if (lost === undefined) return;
+    await reader.stop();
+    await restart(deps, lost);
+  } finally {
+    bell.silence();
+    await Promise.all([reader && within(reader.stop()), within(producer.disconnect()), within(admin.disconnect())]);
+  }
+};

@@ -1,0 +1,68 @@
+import { csvHeader, csvRow } from './csv.js';
+import { saltsAt, shownLine } from './shown-line.js';
+
+/** Turns lines as they were recorded into an export's bytes. */
+export type Format = {
+  readonly contentType: string;
+  readonly begin: string;
+  /** Whole lines, each ended by a newline; `first`: nothing was written before them. */
+  readonly lines: (lines: Buffer, first: boolean) => Buffer;
+  readonly end: string;
+};
+
+const LF = 10;
+const COMMA = 44;
+const BRACE = 125;
+
+/** What is written for a line that doesn't end with its salts. */
+const parsedLine = (lines: Buffer, start: number, end: number): Buffer => Buffer.from(shownLine(lines.toString('utf8', start, end)));
+
+/** The lines without their salts; `comma`: the events of a JSON list, with one in front of each but the first. */
+const withoutSalts = (lines: Buffer, comma: boolean, first: boolean): Buffer => {
+  const parts: Buffer[] = [];
+  let out = Buffer.allocUnsafe(lines.length);
+  let at = 0;
+  for (let start = 0; start < lines.length; ) {
+    const end = lines.indexOf(LF, start);
+    const salts = saltsAt(lines, start, end);
+    if (comma && (start > 0 || !first)) out[at++] = COMMA;
+    if (salts < 0) {
+      parts.push(out.subarray(0, at), parsedLine(lines, start, end));
+      // room for what follows, and for this line's newline
+      out = Buffer.allocUnsafe(lines.length - end);
+      at = 0;
+    } else {
+      at += lines.copy(out, at, start, salts);
+      out[at++] = BRACE;
+    }
+    out[at++] = LF;
+    start = end + 1;
+  }
+  return parts.length === 0 ? out.subarray(0, at) : Buffer.concat([...parts, out.subarray(0, at)]);
+};
+
+const csv = (raw: boolean): Format => ({
+  contentType: 'text/csv; charset=utf-8; header=present',
+  begin: csvHeader,
+  lines: (lines) => {
+    let rows = '';
+    for (const line of lines.toString('utf8', 0, lines.length - 1).split('\n')) rows += csvRow(line, raw);
+    return Buffer.from(rows);
+  },
+  end: '',
+});
+
+/** The formats of an export; `csvRaw` leaves what looks like a formula as it is. */
+export const formatOf = (name: ExportFormat, { csvRaw }: { readonly csvRaw: boolean }): Format => {
+  switch (name) {
+    case 'json':
+      return { contentType: 'application/json', begin: '{"data":{"events":[\n', lines: (lines, first) => withoutSalts(lines, true, first), end: ']}}\n' };
+    case 'jsonl':
+      return { contentType: 'application/x-ndjson', begin: '', lines: (lines) => withoutSalts(lines, false, true), end: '' };
+    case 'csv':
+      return csv(csvRaw);
+  }
+};
+
+export const EXPORT_FORMATS = ['json', 'jsonl', 'csv'] as const;
+export type ExportFormat = (typeof EXPORT_FORMATS)[number];

@@ -1,0 +1,148 @@
+import { fileURLToPath } from 'node:url';
+import { type Logger, pino } from 'pino';
+import { adminToken } from './caller/index.js';
+import { type Config, loadConfig, workerCount } from './config.js';
+import { decisionProcess } from './decision-process.js';
+import { loadPolicy } from './evaluate/index.js';
+import { pipelineProcess } from './pipeline-process.js';
+import { policySource } from './policy-source.js';
+import { type DataFolder, openDataFolder, StartError } from './serve/data-folder.js';
+import { playDemo } from './serve/demo.js';
+import { keepStore } from './serve/embedded-store.js';
+import { type Start, type StoreAddress, type ToChild, toSupervisor } from './serve/messages.js';
+import { aggregateMetrics } from './serve/metrics.js';
+import { createSupervisor, type Supervisor } from './serve/supervisor.js';
+
+export type ServeOptions = { readonly configPath?: string; readonly demo?: boolean };
+
+const ENTRY = fileURLToPath(import.meta.url);
+const PROGRESS_MS = 2_000;
+
+const loggerOf = (config: Config, role: string): Logger =>
+  pino({ level: config.log.level, base: { role, pid: process.pid } }, pino.destination({ dest: 2, sync: false }));
+
+/** Says what takes long, once, and then every few seconds that it still does. */
+const withProgress = async <T>(what: string, work: Promise<T>): Promise<T> => {
+  const timer = setInterval(() => process.stdout.write(`${what} …\n`), PROGRESS_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
+};
+
+/**
+ * Runs a node until it is told to stop (SIGINT, SIGTERM): the embedded store where no other is configured, the
+ * pipeline, and the decision workers. Resolves when everything has ended in order. Rejects with one sentence where it
+ * can't start.
+ */
+export const serve = async ({ configPath, demo = false }: ServeOptions): Promise<void> => {
+  const { config, warnings } = loadConfig(process.env, configPath);
+  const log = loggerOf(config, 'supervisor');
+  for (const warning of warnings) log.warn(warning);
+  await loadPolicy(policySource(config));
+  const folder = await openDataFolder(config.data_dir);
+  try {
+    await run(config, folder, { demo, log });
+  } finally {
+    folder.unlock();
+  }
+};
+
+const run = async (config: Config, folder: DataFolder, { demo, log }: { readonly demo: boolean; readonly log: Logger }): Promise<void> => {
+  const admin = await adminToken({ dataDir: folder.path, configured: config.admin_token });
+  let family: readonly number[] = [];
+  const note = (): void => folder.noteProcesses([...family, ...(store.pid() ? [store.pid() as number] : [])]);
+  const store = keepStore(config, { log, onProcess: () => note(), onStatus: (part) => supervisor?.report(part) });
+  let supervisor: Supervisor | undefined;
+  const ending = untilToldToStop();
+  try {
+    const address = await withProgress('Starting the embedded store', store.start());
+    supervisor = createSupervisor({
+      entry: ENTRY,
+      slots: Array.from({ length: workerCount(config) }, (_, index) => `w${index}`),
+      policyTimeoutMs: config.policy.timeout_ms,
+      start: startFor(config, address, admin.token, folder.node),
+      port: config.http.port,
+      log,
+      onProcesses: (pids) => {
+        family = pids;
+        note();
+      },
+      onFatal: ending.fail,
+      aggregate: aggregateMetrics,
+    });
+    process.on('SIGHUP', () => supervisor?.reload());
+    const port = await Promise.race([withProgress('Starting the decision workers', supervisor.start()), ending.promise]);
+    if (port === undefined) return;
+    const url = addressOf(config, port);
+    process.stdout.write(`Verdict listens on ${url}\n`);
+    if (admin.created) process.stdout.write(`The admin key was made now and is kept in ${admin.path}: ${admin.token}\n`);
+    if (demo)
+      await Promise.race([
+        playDemo({ url, token: admin.token, log: (line) => process.stdout.write(`${line}\n`), ...(admin.path && { tokenFile: admin.path }) }),
+        ending.promise,
+      ]);
+    await ending.promise;
+  } finally {
+    process.stdout.write('Verdict stops: requests in flight are answered, the journal is handed on.\n');
+    await withProgress('Stopping', supervisor?.stop() ?? Promise.resolve());
+    await store.stop();
+  }
+};
+
+const startFor = (config: Config, store: StoreAddress, token: string, node: string): Omit<Start, 'kind' | 'slot' | 'slots' | 'port' | 'reason'> => ({
+  config,
+  store,
+  adminToken: token,
+  node,
+});
+
+const addressOf = ({ http }: Config, port: number): string => {
+  const host = http.host === '0.0.0.0' || http.host === '::' ? 'localhost' : http.host.includes(':') ? `[${http.host}]` : http.host;
+  return `${http.tls.cert === '' ? 'http' : 'https'}://${host}:${port}`;
+};
+
+/** Resolves at the first SIGINT or SIGTERM; rejects where a part of the family can't go on. A second signal ends at once. */
+const untilToldToStop = () => {
+  let fail: (message: string) => void = () => undefined;
+  const promise = new Promise<undefined>((resolve, reject) => {
+    let isTold = false;
+    const told = (): void => {
+      if (isTold) process.exit(130);
+      isTold = true;
+      resolve(undefined);
+    };
+    process.on('SIGINT', told);
+    process.on('SIGTERM', told);
+    fail = (message) => reject(new StartError(message));
+  });
+  promise.catch(() => undefined);
+  return { promise, fail: (message: string) => fail(message) };
+};
+
+/** A child of the family: waits to be told its part, and ends when the supervisor does. */
+const runChild = async (role: string | undefined): Promise<void> => {
+  // Ctrl-C reaches the whole family; the supervisor alone decides on the order.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => undefined);
+  process.on('disconnect', () => process.exit(0));
+  const start = await new Promise<Start>((resolve) => {
+    const first = (message: ToChild): void => {
+      if (message.kind !== 'start') return;
+      process.off('message', first);
+      resolve(message);
+    };
+    process.on('message', first);
+    toSupervisor({ kind: 'hello' });
+  });
+  const log = loggerOf(start.config, start.slot ?? role ?? 'child');
+  try {
+    if (role === 'pipeline') await pipelineProcess(start, log);
+    else await decisionProcess({ ...start, slot: start.slot as string }, log);
+  } catch (error) {
+    toSupervisor({ kind: 'fatal', message: (error as Error).message });
+  }
+};
+
+if (process.argv[1] === ENTRY) await runChild(process.argv[2]);

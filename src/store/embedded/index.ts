@@ -1,0 +1,1 @@
+export { type EmbeddedStore, type EmbeddedStoreConfig, type EmbeddedStoreDeps, type Exit, StoreStartError, startEmbeddedStore } from './launch.js';
