@@ -52,7 +52,13 @@ export const serve = async ({ configPath, demo = false }: ServeOptions): Promise
 const run = async (config: Config, folder: DataFolder, { demo, log }: { readonly demo: boolean; readonly log: Logger }): Promise<void> => {
   const admin = await adminToken({ dataDir: folder.path, configured: config.admin_token });
   let family: readonly number[] = [];
-  const note = (): void => folder.noteProcesses([...family, ...(store.pid() ? [store.pid() as number] : [])]);
+  const note = (): void => {
+    try {
+      folder.noteProcesses([...family, ...(store.pid() ? [store.pid() as number] : [])]);
+    } catch (error) {
+      log.error({ error: (error as Error).message }, "the family's process ids could not be written down");
+    }
+  };
   const store = keepStore(config, { log, onProcess: () => note(), onStatus: (part) => supervisor?.report(part) });
   let supervisor: Supervisor | undefined;
   const ending = untilToldToStop();
@@ -73,7 +79,7 @@ const run = async (config: Config, folder: DataFolder, { demo, log }: { readonly
       aggregate: aggregateMetrics,
     });
     process.on('SIGHUP', () => supervisor?.reload());
-    const port = await Promise.race([withProgress('Starting the decision workers', supervisor.start()), ending.promise]);
+    const port = await withProgress('Starting the decision workers', Promise.race([supervisor.start(), ending.promise]));
     if (port === undefined) return;
     const url = addressOf(config, port);
     process.stdout.write(`Verdict listens on ${url}\n`);

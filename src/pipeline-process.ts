@@ -97,7 +97,15 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
   let isCopyFresh = (): boolean => true;
   if (kafka) {
     const publisher = kafkaPublisher(config.kafka, { client: kafka, log, quarantine: nodeQuarantine });
-    const events = kafkaStream(config.kafka, { client: kafka, log, cursors, onGap: (consumer, gap) => void record(gapEvent(consumer, gap)), onTrouble });
+    const events = kafkaStream(config.kafka, {
+      client: kafka,
+      log,
+      cursors,
+      onGap: async (consumer, gap) => {
+        await record(gapEvent(consumer, gap));
+      },
+      onTrouble,
+    });
     const feed = directoryFeed(
       { path: folder.directory, topicPrefix: config.kafka.topic_prefix },
       { kafka, onTrouble: (sentence) => onTrouble('directory', sentence) },

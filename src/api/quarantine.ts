@@ -1,5 +1,5 @@
 import { shownLine } from '../export/index.js';
-import { recordRead } from './audit-logs.js';
+import { fromStore, recordRead } from './audit-logs.js';
 import { PLAIN_BYTES } from './body.js';
 import { json, type Route, route } from './contract.js';
 import type { ApiDeps } from './deps.js';
@@ -108,7 +108,9 @@ export const quarantineRoutes = (deps: ApiDeps): readonly Route[] => [
       if (ask.caller.accounts !== 'all') return notAll;
       const { ids } = (ask.body ?? {}) as { readonly ids?: readonly string[] };
       const wanted = ids ?? (await deps.quarantine.list({ limit: AT_ONCE })).map(({ id }) => id);
-      const events = await deps.quarantine.replay(wanted);
+      const replayed = await fromStore(deps, ask, () => deps.quarantine.replay(wanted));
+      if (!replayed.ok) return replayed.answer;
+      const events = replayed.value;
       const accepted = events.filter(({ outcome }) => outcome === 'accepted').length;
       await recordRead(deps, ask, { action: 'quarantine.replay', reach: 'all', details: { asked: wanted.length, accepted } });
       return json({ data: { events } });

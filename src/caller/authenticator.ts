@@ -32,7 +32,7 @@ type Known = {
   readonly answer: Accepted;
   readonly until: number;
   readonly key: { readonly id: string; readonly version: number } | undefined;
-  /** The directory's generation at which the key's version was last looked at. */
+  /** For a key: the directory's generation at which its version was last looked at. */
   generation: number;
 };
 type Rejected = { readonly answer: Refused; readonly until: number };
@@ -79,7 +79,7 @@ export const authenticator = (config: AuthenticatorConfig, deps: AuthenticatorDe
 
   const accept = (digest: string, caller: Caller, until: number, key?: Known['key']): Accepted => {
     const answer: Accepted = { ok: true, caller };
-    accepted.set(digest, { answer, until, key, generation: directory.generation() });
+    accepted.set(digest, { answer, until, key, generation: key ? directory.generation() : 0 });
     return answer;
   };
 

@@ -36,9 +36,17 @@ const readUses = (path: string): Uses => {
   }
 };
 
+const filesIn = (folder: string): readonly string[] => {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+};
+
 const othersIn = (folder: string, own: string): Uses => {
   const merged = new Map<string, number>();
-  for (const name of readdirSync(folder)) {
+  for (const name of filesIn(folder)) {
     if (name === own || name.endsWith('.new')) continue;
     for (const [id, time] of readUses(join(folder, name))) merged.set(id, Math.max(time, merged.get(id) ?? 0));
   }

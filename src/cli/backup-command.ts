@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { loadConfig } from '../config.js';
 import { makeBackup, nearPath } from './backup.js';
+import { usage } from './failure.js';
 import { remark } from './output.js';
 import { restoreBackup } from './restore.js';
 import { counted } from './text.js';
@@ -11,7 +12,9 @@ const folderOf = ({ dataDir }: FolderOptions): string => dataDir ?? loadConfig(p
 
 const FOLDER = ['--data-dir <folder>', "the node's data folder (VERDICT_DATA_DIR; data_dir of verdict.yaml; ./data)"] as const;
 
-const backup = async (options: FolderOptions & { readonly output: string }): Promise<void> => {
+const backup = async (options: FolderOptions & { readonly output?: string }): Promise<void> => {
+  // Not commander's own check: it would ask for it before `restore`, too.
+  if (options.output === undefined) throw usage('Say where the backup goes: --output FILE, or --output FOLDER/.');
   const { file, manifest } = await makeBackup(folderOf(options), options.output);
   const bytes = manifest.files.reduce((sum, one) => sum + one.bytes, 0);
   remark(
@@ -31,7 +34,7 @@ const restore = async (file: string, options: FolderOptions): Promise<void> => {
 export const backupCommand = (): Command => {
   const command = new Command('backup')
     .description('write all that a node keeps (journal, directory, keys, embedded store) into one archive; the node may run')
-    .requiredOption('--output <file>', 'the archive (.tar, or .tar.gz to compress it), or a folder to put a new one in')
+    .option('--output <file>', 'the archive (.tar, or .tar.gz to compress it), or a folder to put a new one in')
     .option(...FOLDER)
     .addHelpText(
       'after',

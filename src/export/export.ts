@@ -99,7 +99,7 @@ export const newExporter = (config: ExporterConfig, { store }: { readonly store:
   /** Begins an export of what matches. Nothing is fetched before the first chunk is asked for. */
   return (filter: EventFilter, reach: Reach, name: ExportFormat, options: ExportOptions = {}): Export => {
     const format = formatOf(name, { csvRaw: options.csvRaw ?? false });
-    const start = store.start(filter);
+    const start = store.start(filter, reach);
     let manifest: Manifest | undefined;
 
     async function* chunks(): AsyncGenerator<Buffer, void, void> {

@@ -41,6 +41,8 @@ export type Journal = {
   readonly depth: () => { readonly events: number; readonly bytes: number };
   /** Handed on up to here: removed with the next commit. */
   readonly release: (log: string, through: number) => void;
-  /** Flushes what is under way, ends the log with `log.closed`, closes the environment. */
+  /** Flushes what is under way and ends the log with `log.closed`; readers in this process can go on. */
+  readonly end: () => Promise<void>;
+  /** {@link end}, and closes the environment. */
   readonly close: () => Promise<void>;
 };

@@ -283,7 +283,7 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
     }
   };
 
-  const close = async (): Promise<void> => {
+  const end = async (): Promise<void> => {
     clearInterval(announcer);
     clearTimeout(idleTimer);
     if (!failed && !closing) {
@@ -295,14 +295,17 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
       else done.catch(() => undefined);
       await settle();
     }
-    await env.root.close();
   };
 
   return {
     log,
     append,
     begin,
-    close,
+    end,
+    close: async () => {
+      await end();
+      await env.root.close();
+    },
     release,
     announce,
     depth: () => ({ events: depth.events + lines.length, bytes: depth.bytes + lineBytes }),

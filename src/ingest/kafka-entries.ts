@@ -20,10 +20,10 @@ const NOTHING = Buffer.alloc(0);
  * Tells what a message is. Verdict's own are known by their headers, which must agree with the line; anything else is
  * parsed and held against the event's schema, so that another producer may write whole events without our headers.
  */
-export const entryOf = (topic: string, partition: number, message: KafkaMessage): Entry => {
+export const entryOf = (partition: number, message: KafkaMessage): Entry => {
   const value = message.value ?? NOTHING;
   const base = { partition, offset: Number(message.offset), time: Number(message.timestamp), value };
-  const foreign = (what: string): Entry => ({ ...base, reason: `event.invalid: message ${base.offset} of ${topic}/${partition} ${what}` });
+  const foreign = (what: string): Entry => ({ ...base, reason: `event.invalid: the message ${what}` });
   if (value.length === 0) return foreign('is empty.');
   if (value.includes(NEWLINE)) return foreign('is not one line.');
   const log = message.headers?.['ce_log']?.toString();

@@ -176,7 +176,7 @@ export const openSession = (options: SessionOptions): Session => {
     }
     partition.fetched = Number(last) + 1;
     partition.high = Math.max(partition.high, Number(batch.highWatermark));
-    buffer.push(batch.messages.map((message) => entryOf(topic, batch.partition, message)));
+    buffer.push(batch.messages.map((message) => entryOf(batch.partition, message)));
     resolveOffset(last);
   };
 

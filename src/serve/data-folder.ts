@@ -1,5 +1,19 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { newUlid } from '../event/index.js';
 
 /** Something that keeps a node from starting. The message is one sentence for the operator. */
@@ -74,6 +88,17 @@ const startedAt = (pid: number): string => {
 const markOf = (pid: number): ProcessMark => ({ pid, started: startedAt(pid) });
 const isAlive = (mark: ProcessMark): boolean => mark.started !== '' && startedAt(mark.pid) === mark.started;
 
+/** Less than this, in bytes, and nothing could be kept for long; memory-mapped files even end a process on a full disk. */
+const LEAST_SPACE = 64 * 1024 * 1024;
+
+const checkSpace = (path: string): void => {
+  const { bavail, bsize } = statfsSync(path);
+  if (bavail * bsize < LEAST_SPACE)
+    throw new StartError(
+      `The data folder ${path} can't be used: its disk is full (${Math.floor((bavail * bsize) / 1024)} KiB free, at least ${LEAST_SPACE / 1024 / 1024} MiB are needed). Free space there, or set VERDICT_DATA_DIR to another disk.`,
+    );
+};
+
 const readMarks = (path: string): readonly ProcessMark[] => {
   try {
     return JSON.parse(readFileSync(path, 'utf8')) as ProcessMark[];
@@ -82,8 +107,20 @@ const readMarks = (path: string): readonly ProcessMark[] => {
   }
 };
 
+/** Node answers ENOENT where a folder can't be made in a read-only file system: its parent says more. */
+const codeOf = (path: string, error: NodeJS.ErrnoException): string | undefined => {
+  if (error.code !== 'ENOENT') return error.code;
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return error.code;
+  } catch (denied) {
+    return (denied as NodeJS.ErrnoException).code;
+  }
+};
+
 const explain = (path: string, error: unknown): StartError => {
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { message } = error as NodeJS.ErrnoException;
+  const code = codeOf(path, error as NodeJS.ErrnoException);
   const why =
     code === 'EROFS' || code === 'EACCES' || code === 'EPERM'
       ? 'it is not writable by this user'
@@ -119,6 +156,7 @@ export const openDataFolder = async (path: string): Promise<DataFolder> => {
       throw new StartError(
         `The data folder ${path} was written by a newer version of Verdict (layout ${known.version}, this one knows ${VERSION}). Start that version, or restore a backup made by this one.`,
       );
+    checkSpace(path);
     await takeOver(path, lock);
     writeDurably(lock, JSON.stringify([markOf(process.pid)]));
     node = known?.node ?? newUlid();

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Client, createClient, groupsOf, readLines } from '../cli/index.js';
 import type { JsonObject } from '../event/index.js';
@@ -21,6 +22,8 @@ type Evaluations = { readonly evaluations: readonly { readonly decision: boolean
 const FIXTURES = new URL('../../fixtures/platform/', import.meta.url);
 const DAY_MS = 86_400_000;
 const PROGRESS_MS = 2_000;
+const QUERYABLE_MS = 60_000;
+const POLL_MS = 200;
 /** As many entities as the API takes at once, and few enough questions for one body. */
 const ENTITIES_AT_ONCE = 1_000;
 const STEPS_AT_ONCE = 200;
@@ -51,8 +54,8 @@ const writeEntities = async (client: Client): Promise<number> => {
 /** The question as of its time in the sample day: the admin token may claim it. */
 const askedAt = (question: JsonObject, time: string): JsonObject => ({ ...question, context: { ...(question['context'] as JsonObject), time } });
 
-/** Asks the questions of these steps, then records what happened: also what their answers allowed. */
-const playSteps = async (client: Client, steps: readonly Step[], start: number): Promise<void> => {
+/** Asks the questions of these steps, then records what happened: also what their answers allowed. Resolves with the id of the last record. */
+const playSteps = async (client: Client, steps: readonly Step[], start: number): Promise<string | undefined> => {
   const timeOf = ({ at }: Step): string => new Date(start + at * 1000).toISOString();
   const questions = steps.filter((step) => 'ask' in step);
   const evaluations = questions.map((step) => askedAt(step.ask, timeOf(step)));
@@ -66,25 +69,47 @@ const playSteps = async (client: Client, steps: readonly Step[], start: number):
     const decision = allowedBy.get(step);
     return step.then && decision !== undefined ? [{ ...step.then, timestamp: timeOf(step), caused_by: decision }] : [];
   });
-  if (events.length > 0) await client.call('POST', '/v1/events', { body: events });
+  if (events.length === 0) return answers.at(-1)?.context?.id;
+  const reply = await client.call('POST', '/v1/events', { body: events });
+  return (reply.body as { readonly data: { readonly events: readonly { readonly id: string }[] } }).data.events.at(-1)?.id;
 };
 
 async function* steps(): AsyncGenerator<Step> {
   for await (const { text } of readLines(fixture('traffic.ndjson'))) yield JSON.parse(text) as Step;
 }
 
-const playDay = async (client: Client, log: DemoOptions['log'], start: number): Promise<number> => {
+const playDay = async (client: Client, log: DemoOptions['log'], start: number): Promise<{ readonly played: number; readonly last: string | undefined }> => {
   let played = 0;
+  let last: string | undefined;
   let said = Date.now();
   for await (const group of groupsOf(steps(), STEPS_AT_ONCE)) {
-    await playSteps(client, group, start);
+    last = (await playSteps(client, group, start)) ?? last;
     played += group.length;
     if (Date.now() - said > PROGRESS_MS) {
       log(`Playing the sample day: ${played} steps so far.`);
       said = Date.now();
     }
   }
-  return played;
+  return { played, last };
+};
+
+/** Waits until this event can be queried, so that what is printed next works; not for ever, since the store may be away. */
+const untilQueryable = async (client: Client, log: DemoOptions['log'], id: string): Promise<void> => {
+  const began = Date.now();
+  let said = began;
+  while (Date.now() - began < QUERYABLE_MS) {
+    const isThere = await client.call('GET', `/v1/audit-logs/${id}`).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return;
+    if (Date.now() - said > PROGRESS_MS) {
+      log('Waiting for the store to take the sample day.');
+      said = Date.now();
+    }
+    await sleep(POLL_MS);
+  }
+  log('The store has not taken the sample day yet: queries will show it later (GET /readyz says what is behind).');
 };
 
 /** Three commands that work when pasted into a shell in the folder that the node was started in. */
@@ -110,7 +135,8 @@ export const playDemo = async (options: DemoOptions): Promise<void> => {
   if (await isEmpty(client)) {
     const start = (options.now ?? Date.now)() - DAY_MS;
     const entities = await writeEntities(client);
-    const played = await playDay(client, log, start);
+    const { played, last } = await playDay(client, log, start);
+    if (last !== undefined) await untilQueryable(client, log, last);
     log(`The sample platform is in place: ${entities} entities in three accounts, and ${played} steps of their last 24 hours.`);
   } else log('The directory is not empty: the sample platform is left out.');
   log(`Verdict answers at ${url}. Try, in another terminal in this folder:`);

@@ -86,12 +86,13 @@ export const runPipeline = async (start: Start, parts: PipelineParts): Promise<v
     isStopping = true;
     clearInterval(status);
     clearInterval(ranges);
-    await parts.journal.close();
+    await parts.journal.end();
     for (const { consumer } of parts.consumers) await consumer.stop();
     await announcing;
     await announceRanges();
     for (const feed of parts.feeds) await feed.stop();
     for (const stream of parts.streams) await stream.close();
+    await parts.journal.close();
     await parts.close();
     toSupervisor({ kind: 'stopped' });
     process.exit(0);

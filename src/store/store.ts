@@ -30,7 +30,7 @@ export type Store = {
   /** The unbroken runs of each log that are in the store. */
   readonly ranges: (log?: string) => Promise<readonly LogRange[]>;
   /** A walk's beginning and its pages, for exports: lines as bytes. */
-  readonly start: (filter: EventFilter) => Position;
+  readonly start: (filter: EventFilter, reach: Reach) => Position;
   readonly page: (filter: EventFilter, reach: Reach, position: Position, limit: number, options?: { readonly signal?: AbortSignal }) => Promise<Page>;
   /** Makes known what one consumer has received of each log; `gone` are runs that have become part of another. */
   readonly publishReceived: (consumer: string, runs: readonly LogRange[], gone: readonly LogRange[]) => Promise<void>;
@@ -70,7 +70,7 @@ export const openStore = (config: ClickHouseConfig, deps: { readonly now?: () =>
   return {
     insertLines: (lines, options = {}) => insert(lines, options),
     list: async (filter, reach, { limit, cursor }) => {
-      const page = await list(filter, reach, cursor === undefined ? startOf(filter, now()) : decodeCursor(cursor), limit);
+      const page = await list(filter, reach, cursor === undefined ? startOf(filter, reach, now()) : decodeCursor(cursor), limit);
       return { lines: page.lines.toString('utf8').split('\n').filter(Boolean), next_cursor: page.next ? encodeCursor(page.next) : null };
     },
     get: newGet(limits, reads),
@@ -80,7 +80,7 @@ export const openStore = (config: ClickHouseConfig, deps: { readonly now?: () =>
     publishReceived: newPublishReceived(reads),
     received: newReceived(limits, reads),
     heads: newHeads(limits, reads),
-    start: (filter) => startOf(filter, now()),
+    start: (filter, reach) => startOf(filter, reach, now()),
     page: (filter, reach, position, limit, options) => list(filter, reach, position, limit, options),
     retention,
     trouble: async () => {

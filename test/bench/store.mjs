@@ -2,7 +2,7 @@
 // node test/bench/store.mjs <dist folder> <data folder> [rows=10000000] [events a second of ingest=5000] [days=60]
 // The data folder is filled when it is empty, and kept.
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
@@ -106,28 +106,30 @@ await timed('ranges', async () => (await store.ranges()).length);
 ingesting = false;
 await running;
 console.log('ingested meanwhile', ingested);
-const memory = await sql("SELECT formatReadableSize(value) FROM system.asynchronous_metrics WHERE metric = 'MemoryResident'");
-console.log('child', memory, (await import('node:fs')).readFileSync(`/proc/${embedded.pid}/status`, 'utf8').match(/VmRSS.*|VmHWM.*/g));
+const status = readFileSync(`/proc/${embedded.pid}/status`, 'utf8');
+console.log('the store\'s process:', status.match(/VmRSS.*/)?.[0], status.match(/VmHWM.*/)?.[0]);
+const EXPORTED = 1_000_000;
 for (const format of ['jsonl', 'json', 'csv'])
   for (const reach of [['acc-1'], 'all']) {
+    // as many days from the beginning as hold a million rows
+    const first = await store.oldest(reach);
+    const share = reach === 'all' ? 1 : 0.8;
+    const end_date = new Date(first + (EXPORTED / share / Number(rows)) * Number(days) * 86_400_000).toISOString();
     const began = performance.now();
-    const run = newExporter({}, { store })({}, reach, format);
-    let count = 0;
+    const run = newExporter({}, { store })({ end_date }, reach, format);
     let worst = 0;
+    let most = 0;
     let last = performance.now();
     const watch = setInterval(() => {
       worst = Math.max(worst, performance.now() - last - 5);
       last = performance.now();
+      most = Math.max(most, process.memoryUsage().rss);
     }, 5);
-    let bytes = 0;
-    for await (const chunk of run.chunks) {
-      bytes += chunk.length;
-      count += chunk.length / 1000;
-      if (bytes > 1_000_000 * 900) break;
-    }
+    for await (const _chunk of run.chunks);
     clearInterval(watch);
     const seconds = (performance.now() - began) / 1000;
-    console.log(format, reach, `${Math.round(bytes / 1e6)} MB in ${seconds.toFixed(1)} s, ${(bytes / 1e6 / seconds).toFixed(0)} MB/s, RSS ${Math.round(process.memoryUsage().rss / 1e6)} MB, loop held for at most ${worst.toFixed(0)} ms`);
+    const { rows: count, bytes } = run.manifest();
+    console.log(`export ${format} ${reach}: ${count} rows, ${Math.round(bytes / 1e6)} MB in ${seconds.toFixed(1)} s: ${Math.round(count / seconds)} rows/s; at most ${Math.round(most / 1e6)} MB, loop held for at most ${worst.toFixed(0)} ms`);
   }
 await client.close();
 await store.close();

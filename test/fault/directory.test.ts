@@ -96,7 +96,7 @@ describe('a directory that several processes work on', () => {
     }
     const recorded = new Map<string, number[]>();
     for (const { action, resource, details } of events)
-      if (action.startsWith('entity.')) recorded.set(resource.id, [...(recorded.get(resource.id) ?? []), details['version'] as number]);
+      if (action.startsWith('entity.')) recorded.set(resource.id, [...(recorded.get(resource.id) ?? []), details?.['version'] as number]);
     const versions = new Map<string, number>();
     for (let n = 0; n < 5; n += 1) {
       const [probe] = await directory.apply([{ change: newUlid(), op: 'put', type: 'server', id: `s${n}`, properties: {} }]);

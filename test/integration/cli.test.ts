@@ -118,9 +118,21 @@ describe('the command line against a node', () => {
   it('follows pages to the end', async () => {
     const seen = new Set<string>();
     let cursor: string | undefined;
-    await until('the last entity', async () => (await found('--resource', 'inst-1198')).length > 0 || undefined);
+    await until('the last entity', async () => (await found('--event', 'entity.create', '--resource', 'inst-1198')).length > 0 || undefined);
     do {
-      const page = await verdict(['audit-logs', 'list', '--q', 'inst-11', '--limit', '40', '--output', 'json', ...(cursor ? ['--cursor', cursor] : [])]);
+      const page = await verdict([
+        'audit-logs',
+        'list',
+        '--event',
+        'entity.create',
+        '--q',
+        'inst-11',
+        '--limit',
+        '40',
+        '--output',
+        'json',
+        ...(cursor ? ['--cursor', cursor] : []),
+      ]);
       const { events, next_cursor } = (JSON.parse(page.out) as { data: { events: { id: string }[]; next_cursor?: string } }).data;
       for (const { id } of events) seen.add(id);
       cursor = next_cursor;

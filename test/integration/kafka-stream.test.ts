@@ -116,7 +116,7 @@ await describeWithKafka('the stream over Kafka', () => {
       [true, 5],
     ]);
     expect(chunks[0]?.lines.toString()).toBe('no JSON');
-    expect(chunks[0]?.foreign).toEqual({ topic, partition: 0, offset: 0, reason: `event.invalid: message 0 of ${topic}/0 is not JSON.` });
+    expect(chunks[0]?.foreign).toEqual({ topic, partition: 0, offset: 0, reason: 'event.invalid: the message is not JSON.' });
     expect(chunks[2]?.foreign?.reason).toContain('is no event');
     expect(chunks[3]?.foreign?.reason).toContain('is empty');
     expect(chunks[4]?.foreign?.reason).toContain('is not one line');

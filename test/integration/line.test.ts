@@ -58,8 +58,8 @@ describe.each(streams)('the whole line over $name', ({ env }) => {
   }, 60_000);
 
   it('keeps what it is told about an account, its members and its servers, and records each change', async () => {
-    const put = (path: string, body: object) => client.json<{ data: { version: number } }>('PUT', `/v1/entities/${path}`, body);
-    expect((await put('account/acc-1', { account: 'acc-1', properties: { name: 'One', tier: 'standard' } })).data.version).toBe(1);
+    const put = (path: string, body: object) => client.json<{ version: number }>('PUT', `/v1/entities/${path}`, body);
+    expect((await put('account/acc-1', { account: 'acc-1', properties: { name: 'One', tier: 'standard' } })).version).toBe(1);
     await put('user/usr-dev', { properties: { email: 'dev@example.com' } });
     await put('membership/acc-1:usr-dev', { account: 'acc-1', properties: { role: 'developer' } });
     await put('user/usr-view', { properties: { email: 'view@example.com' } });

@@ -2,14 +2,21 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { pino } from 'pino';
 
 const [dist, folder, task, ...rest] = process.argv.slice(2);
 const load = (path) => import(pathToFileURL(join(dist, path)).href);
-const { localDirectory, writeEntities } = await load('evaluate/directory/index.js');
+const { kafkaDirectory, localDirectory, writeEntities } = await load('evaluate/directory/index.js');
+const { kafkaClient } = await load('kafka/index.js');
 const { newUlid } = await load('event/index.js');
 const { openJournal } = await load('ingest/journal.js');
 
-const directory = localDirectory({ path: join(folder, 'directory') });
+// Kafka's settings as JSON; without them the directory lives in the folder.
+const kafka = process.env.TEST_KAFKA && JSON.parse(process.env.TEST_KAFKA);
+const path = join(folder, 'directory');
+const directory = kafka
+  ? kafkaDirectory({ path, topicPrefix: kafka.topic_prefix }, { kafka: kafkaClient(kafka, pino({ level: 'silent' })) })
+  : localDirectory({ path });
 const say = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 
 /** Counts one entity up, each time resting on the version it read. */

@@ -66,15 +66,17 @@ export const startVerdict = async (options: VerdictOptions = {}): Promise<Runnin
     });
   });
   const data = options.env?.['VERDICT_DATA_DIR'] ?? join(folder, 'data');
+  const processes = (): readonly number[] => (JSON.parse(readFileSync(join(data, 'processes.json'), 'utf8')) as { pid: number }[]).map((mark) => mark.pid);
   return {
     url,
     token: options.env?.['VERDICT_ADMIN_TOKEN'] ?? readFileSync(join(data, 'admin-token'), 'utf8').trim(),
     folder,
     child,
     output: () => output,
-    processes: () => (JSON.parse(readFileSync(join(data, 'processes.json'), 'utf8')) as { pid: number }[]).map((mark) => mark.pid),
+    processes,
     stop: async () => {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGINT');
+      // Under another command the child is that one; the supervisor is told itself.
+      if (child.exitCode === null && child.signalCode === null) process.kill(processes()[0] as number, 'SIGINT');
       return exited;
     },
   };

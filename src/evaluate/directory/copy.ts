@@ -60,6 +60,8 @@ export type Copy = Pick<Directory, 'get' | 'list' | 'generation' | 'isEmpty' | '
   /** Keys whose last record on the topic is a rejected one, with the time at which this node publishes the accepted state again. */
   readonly owed: () => readonly { readonly type: string; readonly id: string; readonly due: number }[];
   readonly noted: (name: string) => string | undefined;
+  /** True while there is no entity at all, Verdict's own included. */
+  readonly isBlank: () => boolean;
   /** All or nothing; resolves after fdatasync. Rejects, with nothing written, when the disk can't take it. */
   readonly transaction: <T>(work: (writer: CopyWriter) => T) => Promise<T>;
 };
@@ -302,7 +304,14 @@ export const openCopy = (path: string, now: () => number = Date.now): Copy => {
       refresh();
       return [...db.owed.getRange()].map(({ key: [type, id], value }) => ({ type, id, due: value }));
     },
-    noted: (name) => db.notes.get(name),
+    noted: (name) => {
+      refresh();
+      return db.notes.get(name);
+    },
+    isBlank: () => {
+      refresh();
+      return [...db.entities.getKeys({ limit: 1 })].length === 0;
+    },
     transaction: async (work) => {
       const writer = writerOf(db, now, now() - opened > SETTLE_MS);
       try {

@@ -20,10 +20,18 @@ const within = (work: Promise<unknown>): Promise<unknown> => Promise.race([work.
 /** Why the copy can't be gone on with, as a sentence; undefined where it can. */
 const distrust = (copy: Copy, origin: string, markMs: number, now: number): string | undefined => {
   const known = copy.noted('origin');
-  if (known === undefined) return undefined;
+  if (!known) return undefined;
   if (known !== origin) return `it was made from ${known}, and this is ${origin}`;
   const age = ageOf(trustedFrom(copy), now);
   return age > markMs ? `it was last complete ${Math.round(age / 1000)} s ago, and deletions are only sure to be found for ${markMs / 1000} s` : undefined;
+};
+
+/** Entities that came from no topic are the only ones of their kind: they are never thrown away. */
+const refuseForeign = (copy: Copy, topic: string): void => {
+  if (copy.noted('origin') || copy.isBlank()) return;
+  throw new Error(
+    `this node's directory was made without Kafka, and its entities are not on ${topic}. List them with kafka.brokers empty, move the directory's folder away, and write them again.`,
+  );
 };
 
 /** Empties the copy; staleness is infinite until the topic is read again from its beginning. */
@@ -52,6 +60,7 @@ export const runSession = async (config: SessionConfig, deps: SessionDeps): Prom
     await producer.connect();
     const markMs = (await retentionOf(admin, topic)) / 2;
     const origin = `${(await admin.describeCluster()).clusterId}/${topic}`;
+    refuseForeign(copy, topic);
     const why = distrust(copy, origin, markMs, now());
     if (why) await restart(deps, why);
     await copy.transaction((writer) => {

@@ -47,7 +47,11 @@ export const localDirectory = ({ path }: LocalDirectoryConfig, deps: { readonly 
         return await copy.transaction((writer) => {
           const time = new Date(now()).toISOString();
           const outcomes = changes.map((change) => applyOne(writer, change, time));
-          if (outcomes.some(({ outcome }) => outcome === 'applied' || outcome === 'deleted')) writer.bump();
+          if (outcomes.some(({ outcome }) => outcome === 'applied' || outcome === 'deleted')) {
+            writer.bump();
+            // What is written here is on no topic: a feed must not take this for a copy of one.
+            writer.note('origin', '');
+          }
           return outcomes;
         });
       } catch (error) {

@@ -1,6 +1,6 @@
 import { rowsOf, type StoreClient } from '../client.js';
 import type { Tables } from '../tables.js';
-import { accountsOf, all, conditionsOf, type EventFilter, type Reach, spanOf } from './filter.js';
+import { accountsOf, all, conditionsOf, type EventFilter, type Reach, spanOf, whereText } from './filter.js';
 
 /** How many events match: those that came twice, or were recorded twice under one id, count once. */
 export const newCount =
@@ -16,7 +16,7 @@ export const newCount =
     );
     // In the order of the key: equal rows stand beside each other, so nothing has to be remembered.
     const query = `SELECT count() AS events FROM (
-  SELECT 1 FROM ${tables.events} WHERE ${where.sql.join(' AND ')} GROUP BY account, timestamp, source, id
+  SELECT 1 FROM ${tables.events} WHERE ${whereText(where)} GROUP BY account, timestamp, source, id
 ) SETTINGS optimize_aggregation_in_order = 1 FORMAT JSONEachRow`;
     const [row] = await rowsOf<{ events: number }>(client, { query, params: where.params }, { seconds: config.seconds });
     return row?.events ?? 0;

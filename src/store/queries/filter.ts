@@ -25,7 +25,12 @@ export type EventFilter = {
 export type Reach = 'all' | readonly string[];
 
 /** SQL conditions, joined by AND, with the parameters they name. */
-export type Conditions = { readonly sql: readonly string[]; readonly params: Readonly<Record<string, unknown>> };
+export type Conditions = {
+  readonly sql: readonly string[];
+  readonly params: Readonly<Record<string, unknown>>;
+  /** Of these, joined by OR, one must be true as well. They stand apart because each has an index of its own, which an OR in one query wouldn't use. */
+  readonly either?: readonly string[];
+};
 
 const DAY_MS = 86_400_000;
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
@@ -73,18 +78,30 @@ const resourceConditions = (resource: string): Conditions => ({
 
 /** Ids that are one event's alone are found whole: no part of them is worth searching for. */
 const searchConditions = (q: string): Conditions => ({
-  sql: ['(search LIKE {pattern:String} OR id = {q:String} OR request_id = {q:String})'],
+  sql: [],
   params: { q, pattern: `%${plain(q.toLowerCase())}%` },
+  either: ['search LIKE {pattern:String}', 'id = {q:String}', 'request_id = {q:String}'],
 });
 
 const equal = (column: string, name: string, value: string | undefined): Conditions =>
   value === undefined ? { sql: [], params: {} } : { sql: [`${column} = {${name}:String}`], params: { [name]: value } };
 
-/** Several sets of conditions as one. */
-export const all = (...parts: readonly (Conditions | undefined)[]): Conditions => ({
-  sql: parts.flatMap((part) => part?.sql ?? []),
-  params: Object.assign({}, ...parts.map((part) => part?.params ?? {})) as Record<string, unknown>,
-});
+/** Several sets of conditions as one; at most one of them has an `either`. */
+export const all = (...parts: readonly (Conditions | undefined)[]): Conditions => {
+  const either = parts.find((part) => part?.either)?.either;
+  return {
+    sql: parts.flatMap((part) => part?.sql ?? []),
+    params: Object.assign({}, ...parts.map((part) => part?.params ?? {})) as Record<string, unknown>,
+    ...(either ? { either } : {}),
+  };
+};
+
+/** The text behind WHERE. */
+export const whereText = ({ sql, either }: Conditions): string => [...sql, ...(either ? [`(${either.join(' OR ')})`] : [])].join(' AND ') || 'true';
+
+/** The same condition as alternatives that each stand for themselves; a row may fulfil several. */
+export const alternatives = (conditions: Conditions): readonly string[] =>
+  conditions.either ? conditions.either.map((one) => whereText({ ...conditions, either: [one] })) : [whereText(conditions)];
 
 /** Everything a filter asks for but its time, for the accounts given (not an empty list). Expired rows are never shown. */
 export const conditionsOf = (filter: EventFilter, accounts: Reach): Conditions =>

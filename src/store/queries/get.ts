@@ -1,7 +1,7 @@
 import { decodeTime } from 'ulid';
 import { run, type StoreClient } from '../client.js';
 import type { Tables } from '../tables.js';
-import { all, type Conditions, conditionsOf, type Reach } from './filter.js';
+import { all, type Conditions, conditionsOf, type Reach, whereText } from './filter.js';
 
 const DAY_MS = 86_400_000;
 const OWN_ID = /^evt-([0-7][0-9A-HJKMNP-TV-Z]{25})$/;
@@ -27,7 +27,7 @@ export const newGet =
     if (reach !== 'all' && reach.length === 0) return [];
     const look = async (narrow: Conditions | undefined): Promise<readonly string[]> => {
       const where = all(conditionsOf({}, reach), { sql: ['id = {id:String}'], params: { id } }, narrow);
-      const query = `SELECT raw FROM ${tables.events} WHERE ${where.sql.join(' AND ')} ORDER BY recorded, log, seq LIMIT 1 BY account, source FORMAT TSVRaw`;
+      const query = `SELECT raw FROM ${tables.events} WHERE ${whereText(where)} ORDER BY recorded, log, seq LIMIT 1 BY account, source FORMAT TSVRaw`;
       const lines = await run(client, { query, params: where.params }, { seconds: config.seconds });
       return lines.toString('utf8').split('\n').filter(Boolean);
     };

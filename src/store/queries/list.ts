@@ -1,7 +1,7 @@
 import { isTimeout, run, type StoreClient } from '../client.js';
 import type { Tables } from '../tables.js';
 import type { Position } from './cursor.js';
-import { accountsOf, all, type Conditions, conditionsOf, type EventFilter, type Reach, spanOf } from './filter.js';
+import { accountsOf, all, alternatives, type Conditions, conditionsOf, type EventFilter, type Reach, spanOf, whereText } from './filter.js';
 
 export type ListConfig = {
   /** The most time one page may take, in seconds. */
@@ -16,8 +16,9 @@ export type Page = {
   readonly next: Position | undefined;
 };
 
-const FIRST_WINDOW_MS = 10_000;
+const FIRST_WINDOW_MS = 60_000;
 const WIDEST_WINDOW_MS = 32 * 86_400_000;
+const WIDEN_BY = 30;
 const NARROWEST_WINDOW_MS = 100;
 /** From here on a window has no lower end: everything that is left. */
 const UNBOUNDED_MS = 8.64e15;
@@ -38,12 +39,18 @@ const behind = ({ before, after }: Position): Conditions => {
   return before >= UNBOUNDED_MS ? { sql: [], params: {} } : { sql: [`timestamp < ${at('before')}`], params: { before } };
 };
 
-/** Where a walk begins: at the end of the time asked for, with what is recorded by `now`. */
-export const startOf = (filter: EventFilter, now: number): Position => ({
-  recorded: now,
-  before: Math.min(spanOf(filter).to, UNBOUNDED_MS),
-  window: FIRST_WINDOW_MS,
-});
+/**
+ * Where a walk begins: at the end of the time asked for, with what is recorded by `now`. One account's events are kept
+ * in the order of their time, so they can be read from the newest on without a window, until that takes too long.
+ */
+export const startOf = (filter: EventFilter, reach: Reach, now: number): Position => {
+  const accounts = accountsOf(filter, reach);
+  const ordered = accounts !== 'all' && accounts.length === 1;
+  return { recorded: now, before: Math.min(spanOf(filter).to, UNBOUNDED_MS), window: ordered ? UNBOUNDED_MS : FIRST_WINDOW_MS };
+};
+
+/** A time as ClickHouse reads it: `2026-11-22 04:03:48.496`. */
+const timeText = (time: number): string => new Date(time).toISOString().slice(0, -1).replace('T', ' ');
 
 const lastLine = (lines: Buffer): Buffer => lines.subarray(lines.lastIndexOf(10, lines.length - 2) + 1, lines.length - 1);
 
@@ -68,7 +75,7 @@ const firstLines = (lines: Buffer, count: number): Buffer => {
 
 /** A window that was looked through quickly is followed by a wider one. */
 const widened = (window: number, tookMs: number): number => {
-  const wider = window * (tookMs < 200 ? 8 : tookMs < 1000 ? 2 : 1);
+  const wider = window * (tookMs < 200 ? WIDEN_BY : tookMs < 1000 ? 2 : 1);
   return wider > WIDEST_WINDOW_MS ? UNBOUNDED_MS : wider;
 };
 
@@ -99,12 +106,11 @@ export const newList = (config: ListConfig, deps: { readonly client: StoreClient
   /** The newest timestamps that match, in milliseconds, one for each row. */
   const stampsOf = async (look: Look, options: Options): Promise<readonly number[]> => {
     const where = whereOf(look);
+    const newest = alternatives(where).map((one) => `SELECT timestamp FROM ${tables.events} WHERE ${one} ORDER BY timestamp DESC LIMIT {limit:UInt32}`);
+    const stamps = newest.length === 1 ? newest[0] : `SELECT timestamp FROM (${newest.join(' UNION ALL ')}) ORDER BY timestamp DESC LIMIT {limit:UInt32}`;
     const text = await run(
       client,
-      {
-        query: `SELECT toUnixTimestamp64Milli(timestamp) FROM ${tables.events} WHERE ${where.sql.join(' AND ')} ORDER BY timestamp DESC LIMIT {limit:UInt32} FORMAT TSVRaw`,
-        params: { ...where.params, limit: look.limit },
-      },
+      { query: `SELECT toUnixTimestamp64Milli(timestamp) FROM (${stamps}) FORMAT TSVRaw`, params: { ...where.params, limit: look.limit } },
       { seconds: look.seconds, ...options },
     );
     return text.length === 0 ? [] : text.toString('latin1').trimEnd().split('\n').map(Number);
@@ -116,15 +122,13 @@ export const newList = (config: ListConfig, deps: { readonly client: StoreClient
     const among: Conditions =
       distinct.length > MANY_STAMPS
         ? { sql: [], params: {} }
-        : { sql: [`timestamp IN (SELECT fromUnixTimestamp64Milli(arrayJoin({stamps:Array(Int64)}), 'UTC'))`], params: { stamps: distinct } };
+        : { sql: ["timestamp IN {stamps:Array(DateTime64(3, 'UTC'))}"], params: { stamps: distinct.map(timeText) } };
     const where = whereOf({ ...look, from: distinct.at(-1) as number }, among);
     return run(
       client,
       {
-        query: `SELECT raw FROM (
-  SELECT raw, timestamp, account, source, id, recorded, log, seq FROM ${tables.events} WHERE ${where.sql.join(' AND ')}
-  ORDER BY timestamp DESC, account DESC, source DESC, id DESC, recorded, log, seq LIMIT 1 BY account, source, id LIMIT {limit:UInt32}
-) ORDER BY timestamp DESC, account DESC, source DESC, id DESC FORMAT TSVRaw`,
+        query: `SELECT raw FROM ${tables.events} WHERE ${whereText(where)}
+ORDER BY timestamp DESC, account DESC, source DESC, id DESC, recorded, log, seq LIMIT 1 BY account, source, id LIMIT {limit:UInt32} FORMAT TSVRaw`,
         params: { ...where.params, limit: look.limit },
       },
       { seconds: look.seconds, ...options },

@@ -66,6 +66,17 @@ describe('Quarantine', () => {
   });
 });
 
+describe('A replay', () => {
+  it('is a 503 while the store is away', async () => {
+    const away = async (): Promise<never> => {
+      throw new Error('the store is away');
+    };
+    const other = await startRig((deps) => ({ quarantine: { ...deps.quarantine, replay: away } }));
+    expect(await other.call('POST', '/v1/quarantine/replay', { as: 'admin' })).toMatchObject({ status: 503, json: { code: 'store.unavailable' } });
+    await other.stop();
+  });
+});
+
 describe('Keys', () => {
   const wish = { name: 'collector', accounts: ['acc-1'], permissions: ['event.record'] };
 
