@@ -299,6 +299,9 @@ describe('A JWT', () => {
     const flood = Array.from({ length: 12_000 }, (_, index) => authenticate(`Bearer ${header}.${body}.${part({ index })}`, NOW));
     const codes = new Set((await Promise.all(flood)).map((answer) => (answer.ok ? 'ok' : answer.code)));
     expect([...codes].sort()).toEqual(['credential.invalid', 'credential.unverified']);
+    // These are told from their claims alone, so that every one of them is remembered.
+    const strange = part({ ...CLAIMS, iss: 'https://elsewhere.example' });
+    for (let index = 0; index < 12_000; index++) expectCode(await authenticate(`Bearer ${header}.${strange}.${part({ index })}`, NOW), 'credential.invalid');
     expect([authenticate(good, NOW), authenticate(`Bearer ${secret}`, NOW)]).toEqual(known);
     expect(authenticate(good, NOW)).toBe(known[0]);
   });
@@ -315,9 +318,10 @@ describe('An issuer’s keys', () => {
   let asked: number;
 
   const listen = async (port = 0): Promise<string> => {
-    server = createServer((_request, response) => {
+    server = createServer((request, response) => {
       asked += 1;
-      response.writeHead(answer.status, { 'content-type': 'application/json', location: 'http://127.0.0.1:1/' }).end(answer.body);
+      if (request.url === '/elsewhere') return response.end(JSON.stringify({ keys: [second.jwk] }));
+      response.writeHead(answer.status, { 'content-type': 'application/json', location: '/elsewhere' }).end(answer.body);
     });
     await new Promise<void>((done) => server?.listen(port, '127.0.0.1', done));
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`;
@@ -397,6 +401,21 @@ describe('An issuer’s keys', () => {
     expect(warnings).toEqual([expect.stringContaining('the keys that are known stay in force')]);
     keys.wait(24 * 3_600_000);
     expect(await keys.find('k1')).toBe('unavailable');
+  });
+
+  it('are not taken from where a redirect leads', async () => {
+    const keys = setAt(await listen());
+    answer = { status: 302, body: '' };
+    expect(await keys.find('k2')).toBe('unavailable');
+    expect(asked).toBe(1);
+  });
+
+  it('are had at once when an issuer is back after more than a day', async () => {
+    const keys = setAt(await listen());
+    await keys.find('k1');
+    serve(second);
+    keys.wait(25 * 3_600_000);
+    expect(await keys.find('k2')).toBe('key');
   });
 
   it('that were never had refuse the token for now, and are had when the issuer is back', async () => {

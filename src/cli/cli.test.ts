@@ -242,6 +242,22 @@ describe('verdict audit-logs export', () => {
     expect(readdirSync(folder)).toEqual(['a.json']);
   });
 
+  it('leaves nothing behind when it is interrupted', async () => {
+    respond = (_one, response) => {
+      response.writeHead(200, { trailer: 'Verdict-Rows, Repr-Digest' });
+      response.write(content);
+    };
+    const child = spawn(process.execPath, [BINARY, 'audit-logs', 'export', '--output', 'a.json'], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], VERDICT_URL: url },
+    });
+    const ended = new Promise<number | null>((done) => child.once('exit', done));
+    while (!readdirSync(folder).some((name) => name.endsWith('.partial'))) await new Promise((done) => setTimeout(done, 10));
+    child.kill('SIGINT');
+    expect(await ended).toBe(130);
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
   it('says in one sentence that a folder can not be written', async () => {
     const { code, err } = await verdict(['audit-logs', 'export', '--output', 'missing/a.json']);
     expect(code).toBe(1);

@@ -1,5 +1,5 @@
 import type { KafkaMessage } from 'kafkajs';
-import { type CopyWriter, REMEMBER_MS } from './copy.js';
+import { type CopyWriter, REMEMBER_MS } from './copy-env.js';
 import { type EntityRecord, parseMessage, rule } from './record.js';
 import { type EntityState, entityOf } from './state.js';
 import type { Entity, EntityOutcome } from './types.js';

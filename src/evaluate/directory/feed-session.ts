@@ -5,6 +5,7 @@ import { type Reader, startReader } from './feed-reader.js';
 import { alarm, type SessionConfig, type SessionDeps, trustedFrom, watch } from './feed-watch.js';
 
 const DISCONNECT_MS = 5_000;
+
 const retentionOf = async (admin: Admin, topic: string): Promise<number> => {
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
@@ -44,6 +45,24 @@ const restart = async ({ copy, now, onNotice }: SessionDeps, why: string): Promi
 };
 
 /**
+ * Notes what the copy is made from. More partitions than before put an entity's later records into another one than its
+ * earlier: once the tombstone of a deletion is gone there, nothing hides the earlier ones from a node that starts anew.
+ */
+const settleIn = async (admin: Admin, topic: string, origin: string, { copy, now, onNotice }: SessionDeps): Promise<void> => {
+  const partitions = String((await admin.fetchTopicOffsets(topic)).length);
+  const before = copy.noted('partitions') ?? partitions;
+  if (before !== partitions)
+    onNotice(
+      `${topic} has ${partitions} partitions, and had ${before}: deleted entities may come back on new nodes. Never add partitions to it; copy it to a new topic instead.`,
+    );
+  await copy.transaction((writer) => {
+    writer.note('origin', origin);
+    writer.note('partitions', partitions);
+    if (copy.noted('since') === undefined) writer.note('since', String(now()));
+  });
+};
+
+/**
  * One connection's life: reads the topic into the copy until the signal, a failure (it rejects), or the end of trust in
  * the copy (it empties it and resolves; the next session begins at zero). Whenever everything is read, the time at
  * which that was asked becomes the copy's heartbeat.
@@ -63,10 +82,7 @@ export const runSession = async (config: SessionConfig, deps: SessionDeps): Prom
     refuseForeign(copy, topic);
     const why = distrust(copy, origin, markMs, now());
     if (why) await restart(deps, why);
-    await copy.transaction((writer) => {
-      writer.note('origin', origin);
-      if (copy.noted('since') === undefined) writer.note('since', String(now()));
-    });
+    await settleIn(admin, topic, origin, deps);
     reader = await startReader({ topic, markMs, repairMs }, { copy, kafka, now, onNotice, onLost: bell.ring, onCrash: bell.fail });
     const lost = await watch({ admin, producer, reader, bell }, { ...config, markMs }, deps);
     if (lost === undefined) return;

@@ -1,4 +1,5 @@
-import { type Copy, type CopyWriter, openCopy } from './copy.js';
+import { type Copy, openCopy } from './copy.js';
+import type { CopyWriter } from './copy-env.js';
 import { checkChanges } from './limits.js';
 import { judge } from './state.js';
 import type { Directory, EntityChange, EntityOutcome } from './types.js';
