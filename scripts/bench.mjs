@@ -2,11 +2,11 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { resolve } from 'node:path';
+import { findOpa } from '../dist/evaluate/index.js';
 import { ACCOUNT, hasCommand, issuer, opaQuestion, question, questions, startOpa, startStoreElsewhere, startVerdict } from './bench/platform.mjs';
 import { cores, machine, watchMemory } from './bench/processes.mjs';
 import { bigTableRows } from './bench/queries.mjs';
 import { wrk } from './bench/wrk.mjs';
-import { opaPath } from './peers/opa.mjs';
 
 /**
  * Measures Verdict beside `opa run --server` on the same two cores with the same load generator, in one go, and
@@ -56,6 +56,7 @@ const untilQueryable = async (node, most = 120) => {
     headers: { authorization: `Bearer ${node.key}`, 'content-type': 'application/json' },
     body: JSON.stringify(question),
   });
+  if (!answer.ok) throw new Error(`After the load a decision was answered ${answer.status}: ${await answer.text()}`);
   const { id } = (await answer.json()).context;
   while (Date.now() - begun < most * 1000) {
     const found = await fetch(`${node.url}/v1/audit-logs/${id}`, { headers: { authorization: `Bearer ${node.token}` } });
@@ -95,7 +96,9 @@ const decisionRows = async (opa) => {
     for (const one of contenders) {
       progress(`round ${round} of ${ROUNDS}: ${one.name}`);
       const watch = watchMemory(one.pid ?? one.node.pid);
-      runs.get(one).push(await one.run());
+      const run = await one.run();
+      progress(`  ${Math.round(run.rate)} requests/s, p99 ${run.p99} ms, ${run.refused + run.broken} refused or broken`);
+      runs.get(one).push(run);
       memory.set(one, Math.max(memory.get(one), watch.most()));
       watch.stop();
       // What is still on its way to the store must not be paid for by the next row.
@@ -177,9 +180,9 @@ ${goals.join('\n')}
 
 for (const command of ['wrk', 'taskset'])
   if (!hasCommand(command)) throw new Error(`${command} is missing: apt-get install ${command === 'wrk' ? 'wrk' : 'util-linux'}.`);
-const opa = await opaPath();
-if (!opa) throw new Error('OPA is missing: install Go, or name it in $OPA.');
-const rows = await decisionRows(opa);
+const opa = await findOpa({ say: progress });
+if (!opa.found) throw new Error(opa.message);
+const rows = await decisionRows(opa.path);
 const full = await fullLoadRow();
 const big = await bigTableRows({ progress });
 const text = report({ rows, full, big });

@@ -16,7 +16,7 @@ const row = (setting) => {
 };
 
 /** docs/configuration.md for these settings. */
-export const renderConfiguration = (settings) => `# Configuration
+export const renderConfiguration = (settings, issuers) => `# Configuration
 
 Made by \`npm run docs\` from \`src/config.ts\`; a test proves that it is current.
 
@@ -27,11 +27,41 @@ Each key of \`verdict.yaml\` (in the folder that Verdict starts in, or where \`V
 | key | variable | type | default | what it does |
 | --- | --- | --- | --- | --- |
 ${settings.map(row).join('\n')}
+
+## An example
+
+\`\`\`yaml
+data_dir: /var/lib/verdict
+http:
+  host: 0.0.0.0
+  tls: { cert: /etc/verdict/tls.pem, key: /etc/verdict/tls-key.pem }
+auth:
+  issuers:
+    - issuer: https://login.example
+      audience: verdict
+      jwks: https://login.example/.well-known/jwks.json
+      algorithms: [ES256]
+kafka:
+  brokers: [kafka-1:9093, kafka-2:9093, kafka-3:9093]
+  tls: { enabled: true, ca: /etc/verdict/kafka-ca.pem }
+  sasl: { mechanism: scram-sha-512, username: verdict }  # the password: VERDICT_KAFKA_SASL_PASSWORD
+clickhouse:
+  url: https://clickhouse:8443
+  username: verdict  # the password: VERDICT_CLICKHOUSE_PASSWORD
+\`\`\`
+
+## Issuers of JWTs
+
+Each of \`auth.issuers\` has:
+
+| key | default | what it is |
+| --- | --- | --- |
+${issuers.map(({ name, fallback, description }) => `| \`${name}\` | ${fallback} | ${cell(description)} |`).join('\n')}
 `;
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const { settings } = await import('../dist/cli/settings.js');
+  const { issuerSettings, settings } = await import('../dist/cli/settings.js');
   const file = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
-  writeFileSync(file, renderConfiguration(settings()));
+  writeFileSync(file, renderConfiguration(settings(), issuerSettings()));
   console.log(`${file} is written.`);
 }

@@ -1,19 +1,22 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { renderConfiguration } from '../scripts/docs.mjs';
 import { findSecrets } from '../scripts/secrets.mjs';
+import { newSecret } from '../src/caller/secret.js';
 import { createProgram } from '../src/cli/index.js';
-import { settings } from '../src/cli/settings.js';
+import { issuerSettings, settings } from '../src/cli/settings.js';
+import { loadConfig } from '../src/config.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 describe('the documentation', () => {
   it('has every setting as the schema has it (`npm run docs` writes it)', () => {
-    expect(read('docs/configuration.md')).toBe(renderConfiguration(settings()));
+    expect(read('docs/configuration.md')).toBe(renderConfiguration(settings(), issuerSettings()));
   });
 
   it('says of every setting what it does', () => {
@@ -22,6 +25,19 @@ describe('the documentation', () => {
         .filter(({ description }) => description === '')
         .map(({ path }) => path.join('.')),
     ).toEqual([]);
+  });
+
+  it('gives an example that a node could start with', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'verdict-example-'));
+    try {
+      const [, example] = /```yaml\n([\s\S]*?)```/.exec(read('docs/configuration.md')) ?? [];
+      writeFileSync(join(folder, 'verdict.yaml'), example ?? '');
+      const { config, warnings } = loadConfig({}, join(folder, 'verdict.yaml'));
+      expect(warnings).toEqual([]);
+      expect(config.auth.issuers).toHaveLength(1);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it('names every command', () => {
@@ -50,6 +66,21 @@ describe('the documentation', () => {
   });
 });
 
+describe('compose.yaml', () => {
+  const { services } = parse(read('compose.yaml')) as { services: Readonly<Record<string, { environment: Readonly<Record<string, string>> }>> };
+
+  it('sets only what is a setting', () => {
+    const known = settings().map(({ variable }) => variable);
+    for (const name of Object.keys(services['verdict']?.environment ?? {})) expect(known).toContain(name);
+  });
+
+  it('has no secret of its own: each comes from outside, and must', () => {
+    const secrets = Object.values(services).flatMap(({ environment }) => Object.entries(environment).filter(([name]) => /PASSWORD|TOKEN|SECRET/.test(name)));
+    expect(secrets.length).toBeGreaterThan(2);
+    for (const [name, value] of secrets) expect(value, name).toMatch(/^\$\{\w+:\?[^}]+\}$/);
+  });
+});
+
 describe('the sample platform', () => {
   it('is what its generator gives, byte for byte', () => {
     const folder = mkdtempSync(join(tmpdir(), 'verdict-fixtures-'));
@@ -69,7 +100,8 @@ describe('the scan for secrets', () => {
   const secrets: readonly (readonly [kind: string, text: string])[] = [
     ['private key', `-----BEGIN ${'EC PRIVATE'} KEY-----\n${'MHcCAQEEIKb9Zk2Vx9Lm4Rt8Wy3Bn6q7Zk2Vx9Lm4Rt8W'}\n`],
     ['AWS access key', `AKIA${'Q7ZK2VX9LM4RT8WY'}`],
-    ['Verdict API key', `vk_${random}${random}`],
+    ['Verdict credential', newSecret('va_')],
+    ['Verdict credential', newSecret('vk_01JDA4Q0V4M9GQ2Z9X1T7K3B5N_')],
     ['JSON Web Token', `eyJ${'hbGciOiJFUzI1NiJ9'}.eyJ${'zdWIiOiJ1c3ItMSJ9'}.${random}${random}`],
     ['password in an address', `https://verdict:${random}@clickhouse:8443`],
     ['password or key that is written out', `password: '${random}'`],
@@ -79,6 +111,8 @@ describe('the scan for secrets', () => {
   });
 
   it('leaves words alone', () => {
-    expect(findSecrets("password: 'correct horse battery'\nconst secret = 'the-secret-of-this-test'\nvk_example\nhttp://user:pass@host\n")).toEqual([]);
+    expect(findSecrets("password: 'correct horse battery'\nconst secret = 'the-secret-of-this-test'\nvk_example va_example\nhttp://user:pass@host\n")).toEqual(
+      [],
+    );
   });
 });

@@ -85,25 +85,13 @@ export const startVerdict = async ({ store, issuers = [], workers = 1 }) => {
   const call = client(url, token);
   await call('POST', '/v1/entities', entities);
   const { data } = await call('POST', '/v1/keys', { name: 'bench', accounts: [ACCOUNT], permissions: ['decision.evaluate'] });
-  return { ...running, url, token, call, key: data.key, folder, pid: running.child.pid };
+  return { ...running, url, token, call, key: data.secret, folder, pid: running.child.pid };
 };
 
 /** `opa run --server` on the shared cores with the same sources and console decision logs. */
 export const startOpa = async (opa, port) => {
-  const command = pinned(cores().shared, [
-    opa,
-    'run',
-    '--server',
-    '--addr',
-    `127.0.0.1:${port}`,
-    '--set',
-    'decision_logs.console=true',
-    '--log-level',
-    'error',
-    '--ignore',
-    '*_test.rego',
-    join(ROOT, 'policies'),
-  ]);
+  const options = ['--set', 'decision_logs.console=true', '-b', '--ignore', '*_test.rego', '--ignore', 'bundle.tar.gz'];
+  const command = pinned(cores().shared, [opa, 'run', '--server', '--addr', `127.0.0.1:${port}`, ...options, join(ROOT, 'policies')]);
   const running = start(['sh', '-c', 'exec "$0" "$@" >/dev/null 2>/dev/null', ...command]);
   for (let attempt = 0; ; attempt++) {
     try {

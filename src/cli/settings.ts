@@ -11,6 +11,7 @@ type Schema = {
   readonly maximum?: number;
   readonly exclusiveMinimum?: number;
   readonly properties?: Readonly<Record<string, Schema>>;
+  readonly items?: Schema;
 };
 
 /** One key of the configuration, as the schema has it. */
@@ -54,6 +55,19 @@ const collect = (schema: Schema, path: readonly string[]): readonly Setting[] =>
 
 /** Every key of the configuration, in the schema's order. */
 export const settings = (): readonly Setting[] => collect(configSchema as Schema, []);
+
+/** One key of an issuer of JWTs. */
+export type IssuerSetting = { readonly name: string; readonly fallback: string; readonly description: string };
+
+/** Every key of an issuer, in the schema's order. */
+export const issuerSettings = (): readonly IssuerSetting[] => {
+  const issuers = (configSchema as Schema).properties?.['auth']?.properties?.['issuers']?.items;
+  return Object.entries(issuers?.properties ?? {}).map(([name, { default: value, description = '' }]) => ({
+    name,
+    fallback: value === undefined ? 'must be given' : `\`${Array.isArray(value) ? value.join(', ') : value}\``,
+    description,
+  }));
+};
 
 export type Origin = 'default' | 'file' | 'variable';
 export type EffectiveSetting = Setting & { readonly value: unknown; readonly origin: Origin };

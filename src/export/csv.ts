@@ -1,9 +1,10 @@
 import { type Event, fromLine, type Json } from '../event/index.js';
 
 type Cell = Json | undefined;
+type Column = readonly [name: string, cell: (event: Event) => Cell];
 
 /** The columns of a CSV export, in the order of the event's fields. Fixed: what is added comes at the end. */
-const COLUMNS: readonly (readonly [name: string, cell: (event: Event) => Cell])[] = [
+const COLUMNS: readonly Column[] = [
   ['id', (event) => event.id],
   ['timestamp', (event) => event.timestamp],
   ['recorded', (event) => event.recorded],
@@ -48,12 +49,17 @@ export const csvHeader = `${CSV_COLUMNS.join(',')}\r\n`;
 /** What a spreadsheet takes for a formula, or for the way out of its cell. */
 const FORMULA = /^[=+\-@\t\r]/;
 const TO_QUOTE = /[",\r\n]/;
+/** Neither: most cells. */
+const PLAIN = /^[^=+\-@\t\r",\n][^",\r\n]*$/;
 
 const quoted = (text: string): string => (TO_QUOTE.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 const cellOf = (value: Cell, raw: boolean): string => {
+  if (typeof value === 'string') {
+    if (PLAIN.test(value)) return value;
+    return quoted(!raw && FORMULA.test(value) ? `'${value}` : value);
+  }
   if (value === undefined) return '';
-  if (typeof value === 'string') return quoted(!raw && FORMULA.test(value) ? `'${value}` : value);
   return typeof value === 'object' ? quoted(JSON.stringify(value)) : String(value);
 };
 
@@ -63,7 +69,7 @@ const cellOf = (value: Cell, raw: boolean): string => {
  */
 export const csvRow = (line: string, raw: boolean): string => {
   const event = fromLine(line);
-  let row = '';
-  for (const [, cell] of COLUMNS) row += `${cellOf(cell(event), raw)},`;
-  return `${row.slice(0, -1)}\r\n`;
+  let row = cellOf(event.id, raw);
+  for (let column = 1; column < COLUMNS.length; column += 1) row += `,${cellOf((COLUMNS[column] as Column)[1](event), raw)}`;
+  return `${row}\r\n`;
 };

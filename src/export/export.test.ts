@@ -36,12 +36,7 @@ afterAll(async () => {
 });
 
 const exported = async (format: ExportFormat, options: { csvRaw?: boolean; account?: string } = {}) => {
-  const { chunks, manifest } = newExporter({ page_rows: 40, slice_bytes: 5000 }, { store })(
-    options.account ? { account: options.account } : {},
-    'all',
-    format,
-    options,
-  );
+  const { chunks, manifest } = newExporter({ segment_rows: 40 }, { store })(options.account ? { account: options.account } : {}, 'all', format, options);
   const parts: Buffer[] = [];
   for await (const chunk of chunks) parts.push(chunk);
   const bytes = Buffer.concat(parts);
@@ -100,7 +95,7 @@ describe('an export', () => {
   });
 
   test('has nothing that was recorded after it began', async () => {
-    const run = newExporter({ page_rows: 40 }, { store })({ account: 'acc-0' }, 'all', 'jsonl');
+    const run = newExporter({ segment_rows: 40 }, { store })({ account: 'acc-0' }, 'all', 'jsonl');
     const seen: string[] = [];
     for await (const chunk of run.chunks) {
       if (seen.length === 0) {
@@ -120,7 +115,7 @@ describe('an export', () => {
     await migrate(config);
     const itsStore = openStore(config);
     await itsStore.insertLines(ndjson(events));
-    const run = newExporter({ page_rows: 20 }, { store: itsStore })({}, 'all', 'jsonl');
+    const run = newExporter({ segment_rows: 20 }, { store: itsStore })({}, 'all', 'jsonl');
     let chunks = 0;
     const reading = (async () => {
       for await (const _chunk of run.chunks) {
@@ -139,7 +134,7 @@ describe('an export', () => {
   test('lets other work have its turn', async () => {
     let turns = 0;
     const ticking = setInterval(() => (turns += 1), 0);
-    const run = newExporter({ page_rows: 250, slice_bytes: 1000 }, { store })({}, 'all', 'csv');
+    const run = newExporter({ segment_rows: 10 }, { store })({}, 'all', 'csv');
     const before = turns;
     for await (const _chunk of run.chunks);
     clearInterval(ticking);

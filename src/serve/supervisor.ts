@@ -99,7 +99,8 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const receive = (member: Member, message: FromChild): void => {
     switch (message.kind) {
       case 'hello':
-        return begin(member);
+        begin(member);
+        return;
       case 'ready':
         member.ready = true;
         member.beat = Date.now();

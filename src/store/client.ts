@@ -66,6 +66,30 @@ export const run = async (client: StoreClient, bound: Bound, options: RunOptions
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 };
 
+/**
+ * Runs a statement and gives its answer as it comes. Rejects as {@link run} does; what fails later fails the stream.
+ * The time limit ends with the answer's beginning: how fast it is read is the reader's affair.
+ */
+export const streamed = async (
+  client: StoreClient,
+  bound: Bound,
+  options: { readonly seconds: number; readonly signal: AbortSignal },
+): Promise<AsyncIterable<Buffer>> => {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new DOMException('The store did not answer in time.', 'TimeoutError')), options.seconds * 1000 + GRACE_MS);
+  try {
+    const result = await client.exec({
+      query: bound.query,
+      ...(bound.params ? { query_params: { ...bound.params } } : {}),
+      abort_signal: AbortSignal.any([late.signal, options.signal]),
+      clickhouse_settings: { max_execution_time: options.seconds },
+    });
+    return result.stream as AsyncIterable<Buffer>;
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
 /** Runs a statement that answers `FORMAT JSONEachRow`, and reads its rows. 64-bit numbers come as numbers. */
 export const rowsOf = async <Row>(client: StoreClient, bound: Bound, options: RunOptions = {}): Promise<readonly Row[]> => {
   const text = (await run(client, bound, { ...options, settings: { ...options.settings, output_format_json_quote_64bit_integers: 0 } })).toString('utf8');

@@ -3,13 +3,15 @@ import type { LogRange } from '../event/index.js';
 import { createStoreClient, reasonOf } from './client.js';
 import { type InsertOptions, type InsertOutcome, insertLines } from './insert.js';
 import { newCount } from './queries/count.js';
-import { decodeCursor, encodeCursor, type Position } from './queries/cursor.js';
+import { decodeCursor, encodeCursor } from './queries/cursor.js';
 import type { EventFilter, Reach } from './queries/filter.js';
 import { newGet } from './queries/get.js';
-import { newList, type Page, startOf } from './queries/list.js';
+import { newList } from './queries/list.js';
+import { startOf } from './queries/look.js';
 import { newOldest } from './queries/oldest.js';
 import { newRanges } from './queries/ranges.js';
 import { type LogHead, newHeads, newPublishReceived, newReceived } from './queries/received.js';
+import { newScan, type Scan, type ScanOptions } from './queries/scan.js';
 import { newRetention, REFRESH_MS, type Retention } from './retention.js';
 import { tablesOf } from './tables.js';
 
@@ -29,9 +31,8 @@ export type Store = {
   readonly oldest: (reach: Reach) => Promise<number | undefined>;
   /** The unbroken runs of each log that are in the store. */
   readonly ranges: (log?: string) => Promise<readonly LogRange[]>;
-  /** A walk's beginning and its pages, for exports: lines as bytes. */
-  readonly start: (filter: EventFilter, reach: Reach) => Position;
-  readonly page: (filter: EventFilter, reach: Reach, position: Position, limit: number, options?: { readonly signal?: AbortSignal }) => Promise<Page>;
+  /** Everything that matches, as lines, for exports. Throws where the store fails midway. */
+  readonly scan: (filter: EventFilter, reach: Reach, options?: ScanOptions) => Scan;
   /** Makes known what one consumer has received of each log; `gone` are runs that have become part of another. */
   readonly publishReceived: (consumer: string, runs: readonly LogRange[], gone: readonly LogRange[]) => Promise<void>;
   /** What all consumers together have received; runs may touch and overlap. */
@@ -47,6 +48,8 @@ export type Store = {
 /** The store that `config` names. Opens no connection before it is used; {@link migrate} must have run. */
 export const openStore = (config: ClickHouseConfig, deps: { readonly now?: () => number; readonly settle_ms?: number } = {}): Store => {
   const client = createStoreClient(config);
+  // Exports are read as fast as their callers read: they must not hold the connections that pages need.
+  const scanning = createStoreClient(config);
   const tables = tablesOf(config);
   const now = deps.now ?? Date.now;
   const limits = { seconds: config.query_seconds };
@@ -80,13 +83,14 @@ export const openStore = (config: ClickHouseConfig, deps: { readonly now?: () =>
     publishReceived: newPublishReceived(reads),
     received: newReceived(limits, reads),
     heads: newHeads(limits, reads),
-    start: (filter, reach) => startOf(filter, reach, now()),
-    page: (filter, reach, position, limit, options) => list(filter, reach, position, limit, options),
+    scan: newScan(limits, { ...reads, client: scanning }),
     retention,
     trouble: async () => {
       const answer = await client.ping({ select: true });
       return answer.success ? undefined : `The store does not answer: ${reasonOf(answer.error)}`;
     },
-    close: () => client.close(),
+    close: async () => {
+      await Promise.all([client.close(), scanning.close()]);
+    },
   };
 };

@@ -16,13 +16,22 @@ const { place, toLine, newEventId } = await load('event/index.js');
 const log = { info: () => undefined, warn: (fields, message) => console.error(message, fields) };
 mkdirSync(data, { recursive: true });
 const embedded = await startEmbeddedStore({ dataDir: data }, { log });
-const config = { url: embedded.url, username: embedded.username, password: embedded.password, database: 'verdict', cluster: '', tls: { ca: '', cert: '', key: '' }, query_seconds: 10 };
+const config = {
+  url: embedded.url,
+  username: embedded.username,
+  password: embedded.password,
+  database: 'verdict',
+  cluster: '',
+  tls: { ca: '', cert: '', key: '' },
+  query_seconds: 10,
+};
 await migrate(config);
 const store = openStore(config);
 const client = createStoreClient(config);
 const sql = async (query) => (await (await client.exec({ query })).stream.toArray()).join('').trim();
 
-const base32 = (seed) => `substring(replaceRegexpAll(base64Encode(toString(sipHash64(${seed})) || toString(sipHash64(${seed} + 1))), '[^A-Za-z0-9]', ''), 1, 20)`;
+const base32 = (seed) =>
+  `substring(replaceRegexpAll(base64Encode(toString(sipHash64(${seed})) || toString(sipHash64(${seed} + 1))), '[^A-Za-z0-9]', ''), 1, 20)`;
 const eventSql = (from, count, total, start, span) => `
 INSERT INTO events (raw) SELECT concat(
  '{"id":"evt-01JD', upper(${base32('number * 7')}), '","timestamp":"', t, '","recorded":"', t, '","account":"', if(number % 5 = 0, 'acc-' || toString(2 + intDiv(number, 5) % 300), 'acc-1'),
@@ -45,9 +54,17 @@ const fill = async () => {
 };
 await fill();
 console.log(await sql("SELECT 'rows', count(), 'parts', (SELECT count() FROM system.parts WHERE active AND table = 'events') FROM events"));
-console.log(await sql("SELECT formatReadableSize(sum(bytes_on_disk)), formatReadableSize(sum(secondary_indices_compressed_bytes)), formatReadableSize(sum(primary_key_bytes_in_memory)) FROM system.parts WHERE active AND table = 'events'"));
+console.log(
+  await sql(
+    "SELECT formatReadableSize(sum(bytes_on_disk)), formatReadableSize(sum(secondary_indices_compressed_bytes)), formatReadableSize(sum(primary_key_bytes_in_memory)) FROM system.parts WHERE active AND table = 'events'",
+  ),
+);
 console.log(await sql("SELECT name, formatReadableSize(data_compressed_bytes) FROM system.data_skipping_indices WHERE table = 'events'"));
-console.log(await sql("SELECT name, formatReadableSize(data_compressed_bytes), formatReadableSize(data_uncompressed_bytes) FROM system.columns WHERE table = 'events' AND database = 'verdict' ORDER BY data_compressed_bytes DESC LIMIT 8"));
+console.log(
+  await sql(
+    "SELECT name, formatReadableSize(data_compressed_bytes), formatReadableSize(data_uncompressed_bytes) FROM system.columns WHERE table = 'events' AND database = 'verdict' ORDER BY data_compressed_bytes DESC LIMIT 8",
+  ),
+);
 
 let ingesting = true;
 let ingested = 0;
@@ -59,7 +76,27 @@ const ingest = async () => {
     const at = new Date(began).toISOString();
     const lines = [];
     for (let n = 0; n < Number(rate) / 2; n += 1) {
-      const draft = { id: newEventId(), timestamp: at, account: n % 5 ? 'acc-1' : `acc-${2 + (n % 300)}`, kind: 'decision', actor: { type: 'user', id: `usr-${n}` }, action: 'instance.read', resource: { type: 'instance', id: `inst-${n}` }, result: 'allowed', decision: { allow: true, reasons: [{ code: 'role.allows', message: 'developer may' }], advice: [], policy: '0b7a', duration_us: 9, question: { subject: { type: 'user', id: `usr-${n}` } }, facts: {} }, request: { id: randomBytes(8).toString('hex') }, source: 'pdp' };
+      const draft = {
+        id: newEventId(),
+        timestamp: at,
+        account: n % 5 ? 'acc-1' : `acc-${2 + (n % 300)}`,
+        kind: 'decision',
+        actor: { type: 'user', id: `usr-${n}` },
+        action: 'instance.read',
+        resource: { type: 'instance', id: `inst-${n}` },
+        result: 'allowed',
+        decision: {
+          allow: true,
+          reasons: [{ code: 'role.allows', message: 'developer may' }],
+          advice: [],
+          policy: '0b7a',
+          duration_us: 9,
+          question: { subject: { type: 'user', id: `usr-${n}` } },
+          facts: {},
+        },
+        request: { id: randomBytes(8).toString('hex') },
+        source: 'pdp',
+      };
       lines.push(toLine(place(draft, { log: stream, seq: seq++ }, at)));
     }
     const done = await store.insertLines(Buffer.from(`${lines.join('\n')}\n`));
@@ -81,16 +118,41 @@ const measure = async (name, filter, reach, times = 40) => {
     found = page.lines.length;
     more = page.next_cursor ? '+' : '';
   }
-  console.log(`${name.padEnd(44)} ${String(found).padStart(3)}${more.padEnd(1)} p50 ${quantile(took, 0.5).toFixed(0).padStart(5)} ms  p99 ${quantile(took, 0.99).toFixed(0).padStart(5)} ms`);
+  console.log(
+    `${name.padEnd(44)} ${String(found).padStart(3)}${more.padEnd(1)} p50 ${quantile(took, 0.5).toFixed(0).padStart(5)} ms  p99 ${quantile(took, 0.99).toFixed(0).padStart(5)} ms`,
+  );
 };
 
-const sample = JSON.parse((await sql("SELECT raw FROM events WHERE account = 'acc-1' AND timestamp < now() - INTERVAL 30 DAY ORDER BY timestamp DESC LIMIT 1 FORMAT TSVRaw")) || (await sql('SELECT raw FROM events LIMIT 1 FORMAT TSVRaw')));
+const sample = JSON.parse(
+  (await sql("SELECT raw FROM events WHERE account = 'acc-1' AND timestamp < now() - INTERVAL 30 DAY ORDER BY timestamp DESC LIMIT 1 FORMAT TSVRaw")) ||
+    (await sql('SELECT raw FROM events LIMIT 1 FORMAT TSVRaw')),
+);
 const running = Number(rate) > 0 ? ingest() : undefined;
 await sleep(2000);
-for (const [who, reach] of [['all', 'all'], ['acc-1', ['acc-1']], ['acc-77', ['acc-77']]]) {
+for (const [who, reach] of [
+  ['all', 'all'],
+  ['acc-1', ['acc-1']],
+  ['acc-77', ['acc-77']],
+]) {
   await measure(`${who}: first page`, {}, reach, 200);
-  const filters = { event: ['instance.delete', 'no.such'], 'event ': ['inst*.del*', 'no*such'], user: [sample.actor.id, 'usr-none'], resource: [sample.resource.id, 'inst-none'], 'resource ': [sample.resource.name, 'web-none'], result: ['denied', 'error'], kind: ['decision', 'activity'], ip: [sample.actor.ip, '192.0.2.1'], request_id: [sample.request.id, 'none'], q: ['ssh_key', 'nothinglikethis'], 'q ': [sample.details.tag, sample.actor.email], 'q  ': ['zq', sample.details.tag.slice(0, 8)], account: ['acc-1', 'acc-none'], end_date: ['2020-01-01', sample.timestamp] };
-  for (const [name, values] of Object.entries(filters)) for (const value of values) await measure(`${who}: ${name.trim()}=${value}`, { [name.trim()]: value }, reach, 20);
+  const filters = {
+    event: ['instance.delete', 'no.such'],
+    'event ': ['inst*.del*', 'no*such'],
+    user: [sample.actor.id, 'usr-none'],
+    resource: [sample.resource.id, 'inst-none'],
+    'resource ': [sample.resource.name, 'web-none'],
+    result: ['denied', 'error'],
+    kind: ['decision', 'activity'],
+    ip: [sample.actor.ip, '192.0.2.1'],
+    request_id: [sample.request.id, 'none'],
+    q: ['ssh_key', 'nothinglikethis'],
+    'q ': [sample.details.tag, sample.actor.email],
+    'q  ': ['zq', sample.details.tag.slice(0, 8)],
+    account: ['acc-1', 'acc-none'],
+    end_date: ['2020-01-01', sample.timestamp],
+  };
+  for (const [name, values] of Object.entries(filters))
+    for (const value of values) await measure(`${who}: ${name.trim()}=${value}`, { [name.trim()]: value }, reach, 20);
 }
 const timed = async (name, act) => {
   const began = performance.now();
@@ -107,7 +169,7 @@ ingesting = false;
 await running;
 console.log('ingested meanwhile', ingested);
 const status = readFileSync(`/proc/${embedded.pid}/status`, 'utf8');
-console.log('the store\'s process:', status.match(/VmRSS.*/)?.[0], status.match(/VmHWM.*/)?.[0]);
+console.log("the store's process:", status.match(/VmRSS.*/)?.[0], status.match(/VmHWM.*/)?.[0]);
 const EXPORTED = 1_000_000;
 for (const format of ['jsonl', 'json', 'csv'])
   for (const reach of [['acc-1'], 'all']) {
@@ -129,7 +191,9 @@ for (const format of ['jsonl', 'json', 'csv'])
     clearInterval(watch);
     const seconds = (performance.now() - began) / 1000;
     const { rows: count, bytes } = run.manifest();
-    console.log(`export ${format} ${reach}: ${count} rows, ${Math.round(bytes / 1e6)} MB in ${seconds.toFixed(1)} s: ${Math.round(count / seconds)} rows/s; at most ${Math.round(most / 1e6)} MB, loop held for at most ${worst.toFixed(0)} ms`);
+    console.log(
+      `export ${format} ${reach}: ${count} rows, ${Math.round(bytes / 1e6)} MB in ${seconds.toFixed(1)} s: ${Math.round(count / seconds)} rows/s; at most ${Math.round(most / 1e6)} MB, loop held for at most ${worst.toFixed(0)} ms`,
+    );
   }
 await client.close();
 await store.close();

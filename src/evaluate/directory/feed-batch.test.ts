@@ -251,6 +251,7 @@ describe('the rule of the entities topic', () => {
       { key: 't/a', value: '{"type":"t","id":"b"}' },
       { key: 't/a', value: '{"type":"t","id":"a","properties":{},"version":"9","updated":"","change":"c"}' },
       { key: 't/a', value: '{"type":"t","id":"a","properties":{},"version":9007199254740993,"updated":"","change":"c"}' },
+      { key: 't/a', value: `{"deep":${'['.repeat(5_000)}${']'.repeat(5_000)}}` },
       { key: 't/a', value: null },
       { key: 't/a', value: null, headers: { version: '-1', change: 'c', 'deleted-at': '2026-11-22' } },
       { key: 'nothing', value: '{}' },
@@ -260,8 +261,8 @@ describe('the rule of the entities topic', () => {
     for (const message of bad) log.append(message);
     const named: string[] = [];
     const rules = { node: 'n0', now: TIME, markMs: DAY_MS, repairMs: 0, onMalformed: (sentence: string) => named.push(sentence), onLost: () => undefined };
-    expect(await node.copy.transaction((writer) => applyMessages(writer, 0, 0, log.read(), rules))).toBe(10);
-    expect(named).toHaveLength(8);
+    expect(await node.copy.transaction((writer) => applyMessages(writer, 0, 0, log.read(), rules))).toBe(11);
+    expect(named).toHaveLength(9);
     expect(named[0]).toBe("Message 1 of partition 0 of the entities' topic was left out: its value is no JSON.");
     expect(node.state('a')).toMatchObject({ kind: 'live', entity: { version: 1, properties: { n: 1 } } });
     expect(node.copy.owed()).toEqual([{ type: 't', id: 'a', due: TIME }]);

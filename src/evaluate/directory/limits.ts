@@ -6,6 +6,8 @@ export const MAX_ENTITY_BYTES = 32 * 1024;
 /** The longest names, in UTF-16 code units; a key of both stays under LMDB's 1,978 bytes. */
 export const MAX_TYPE = 64;
 export const MAX_ID = 256;
+/** How deep properties may be nested: far below what a stack can walk. */
+const MAX_DEPTH = 256;
 const TYPE = /^[^\p{Cc}\p{Surrogate}/]+$/u;
 const NAME = /^[^\p{Cc}\p{Surrogate}]+$/u;
 
@@ -21,13 +23,16 @@ export class EntityRefused extends Error {
   }
 }
 
-const jsonOf = (change: EntityChange & { readonly op: 'put' }, index: number): string => {
-  const { type, id, account, properties } = change;
-  try {
-    return JSON.stringify({ type, id, account, properties });
-  } catch {
-    throw new EntityRefused('entity.invalid', index, `The properties of ${type}/${id} can't be written as JSON; they are nested too deeply or hold a cycle.`);
-  }
+/** Whether a JSON value is nested no deeper than readers can walk. A cycle is deeper. */
+export const isShallow = (value: unknown, left = MAX_DEPTH): boolean => {
+  if (typeof value !== 'object' || value === null) return true;
+  return left > 0 && Object.values(value).every((child) => isShallow(child, left - 1));
+};
+
+const jsonOf = ({ type, id, account, properties }: EntityChange & { readonly op: 'put' }, index: number): string => {
+  if (!isShallow(properties))
+    throw new EntityRefused('entity.invalid', index, `The properties of ${type}/${id} are nested more than ${MAX_DEPTH} levels deep.`);
+  return JSON.stringify({ type, id, account, properties });
 };
 
 const checkNames = (change: EntityChange, index: number): void => {

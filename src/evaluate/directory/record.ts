@@ -1,6 +1,6 @@
 import type { IHeaders, KafkaMessage, Message } from 'kafkajs';
 import type { JsonObject } from '../../event/index.js';
-import { MAX_ID, MAX_TYPE } from './limits.js';
+import { isShallow, MAX_ID, MAX_TYPE } from './limits.js';
 import { type EntityState, versionOf } from './state.js';
 import type { Entity } from './types.js';
 
@@ -78,6 +78,7 @@ const liveFrom = (json: string, [type, id]: readonly [string, string]): EntitySt
     return 'its value is no JSON';
   }
   if (!isObject(value)) return 'its value is no object';
+  if (!isShallow(value)) return 'its value is nested too deeply';
   const { account, properties, version, updated, change } = value;
   const isWhole = value['type'] === type && value['id'] === id && isObject(properties) && isVersion(version) && text(updated) !== undefined;
   if (!isWhole || text(change) === undefined || (account !== undefined && text(account) === undefined)) return 'its value is no entity of that key';

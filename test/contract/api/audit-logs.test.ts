@@ -190,16 +190,22 @@ describe('GET /v1/audit-logs/export', () => {
   });
 
   const line = ndjson([anEvent({ seq: 1 })]);
-  const endless = { recorded: Date.now(), before: Date.now(), window: 1000 };
+  /** A store whose scan gives what `chunk` answers for 1, 2, 3, … */
+  const scanning = (chunk: (n: number) => Buffer): Partial<ApiDeps['audit']> => ({
+    scan: () => ({
+      recorded: Date.now(),
+      chunks: (async function* () {
+        for (let n = 1; ; n += 1) yield chunk(n);
+      })(),
+    }),
+  });
 
   it('breaks the connection where the store fails midway, and records what had left', async () => {
-    let asked = 0;
-    const page = async () => {
-      asked += 1;
-      if (asked > 3) throw new Error('the store went away');
-      return { lines: line, count: 1, next: { ...endless, before: endless.before - asked } };
-    };
-    const other = await startRig(() => withStore({ page }));
+    const dying = scanning((n) => {
+      if (n > 3) throw new Error('the store went away');
+      return line;
+    });
+    const other = await startRig(() => withStore(dying));
     const file = await other.call('GET', '/v1/audit-logs/export?format=jsonl', { as: 'acme' });
     expect(file).toMatchObject({ status: 200, complete: false });
     expect(file.trailers['verdict-rows']).toBeUndefined();
@@ -208,10 +214,10 @@ describe('GET /v1/audit-logs/export', () => {
   });
 
   it('that fails before it begins is a problem, not a file', async () => {
-    const page = async (): Promise<never> => {
+    const away = scanning(() => {
       throw new Error('the store is away');
-    };
-    const other = await startRig(() => withStore({ page }));
+    });
+    const other = await startRig(() => withStore(away));
     for (const format of ['json', 'jsonl', 'csv'])
       expect(await other.call('GET', `/v1/audit-logs/export?format=${format}`, { as: 'acme' })).toMatchObject({
         status: 503,
@@ -231,11 +237,11 @@ describe('GET /v1/audit-logs/export', () => {
   it('waits for a slow reader instead of holding the file in memory, and ends when the reader goes', async () => {
     let asked = 0;
     const lines = Buffer.concat(Array.from({ length: 200 }, () => line));
-    const page = async () => {
-      asked += 1;
-      return { lines, count: 200, next: { ...endless, before: endless.before - asked } };
-    };
-    const other = await startRig(() => withStore({ page }));
+    const endless = scanning((n) => {
+      asked = n;
+      return lines;
+    });
+    const other = await startRig(() => withStore(endless));
     const socket = connect(other.port, '127.0.0.1');
     socket.pause();
     socket.write('GET /v1/audit-logs/export?format=jsonl HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer acme\r\n\r\n');

@@ -105,7 +105,14 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
     journal: { append, known: journal.known },
     directory,
     writeEntities: (_caller, changes) => directory.apply(changes),
-    audit: { list: noStore, get: noStore, gaps: noStore, page: noStore, start: () => ({ recorded: Date.now(), before: Date.now(), window: 1000 }) },
+    audit: {
+      list: noStore,
+      get: noStore,
+      gaps: noStore,
+      scan: () => {
+        throw new Error('no store here');
+      },
+    },
     keys: apiKeys({ directory, write: (_caller, changes) => directory.apply(changes) }),
     quarantine: {
       list: async ({ limit }) =>
