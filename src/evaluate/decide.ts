@@ -46,8 +46,8 @@ export type DecideDeps = {
   readonly maxStalenessMs: number;
   readonly region: string;
   readonly now?: () => number;
-  /** Told of each decision: its outcome and the evaluation's microseconds. */
-  readonly observe?: (decision: boolean, microseconds: number) => void;
+  /** Told of each decision's outcome. */
+  readonly observe?: (decision: boolean) => void;
 };
 
 export type Decide = {
@@ -148,7 +148,7 @@ export const createDecide = (deps: DecideDeps): Decide => {
     const begun = performance.now();
     const { allow, reasons, advice } = answer(input, found);
     const microseconds = Math.round((performance.now() - begun) * 1000);
-    deps.observe?.(allow, microseconds);
+    deps.observe?.(allow);
 
     const facts: Record<string, number> = {};
     for (const entity of [resourceEntity, subjectEntity, accountEntity, membership, token]) if (entity) facts[`${entity.type}/${entity.id}`] = entity.version;

@@ -8,7 +8,7 @@ export const newUlid: () => string = monotonicFactory();
 export const newEventId = (): string => `evt-${newUlid()}`;
 
 const SALT_BYTES = 16;
-const pool = Buffer.alloc(SALT_BYTES * 512);
+const pool = Buffer.alloc(SALT_BYTES * 8192);
 let used = pool.length;
 
 /** One random 128-bit value as 32 hexadecimal digits. */
