@@ -19,15 +19,15 @@ type Found = {
 };
 type Page = { readonly data: { readonly events: readonly Found[]; readonly next_cursor?: string } };
 
+const onKafka = async (more: Record<string, string>): Promise<Record<string, string>> => {
+  const { brokers } = await sharedKafka();
+  return { VERDICT_KAFKA_BROKERS: brokers.join(','), VERDICT_KAFKA_TOPIC_PREFIX: `line-${process.pid}-${Date.now()}`, VERDICT_KAFKA_PARTITIONS: '4', ...more };
+};
+
 const streams: readonly { readonly name: string; readonly env: () => Promise<Record<string, string>> }[] = [
   { name: 'the journal', env: async () => ({}) },
-  {
-    name: 'Kafka',
-    env: async () => {
-      const { brokers } = await sharedKafka();
-      return { VERDICT_KAFKA_BROKERS: brokers.join(','), VERDICT_KAFKA_TOPIC_PREFIX: `line-${process.pid}-${Date.now()}`, VERDICT_KAFKA_PARTITIONS: '4' };
-    },
-  },
+  { name: 'Kafka', env: () => onKafka({}) },
+  { name: 'Kafka, answered when the brokers have it', env: () => onKafka({ VERDICT_JOURNAL_DURABILITY: 'kafka' }) },
 ];
 
 describe.each(streams)('the whole line over $name', ({ env }) => {
