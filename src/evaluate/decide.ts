@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Caller, holds, reaches } from '../caller/types.js';
 import { type EventDraft, EventTooLarge, type Json, type JsonObject, MAX_EVENT_BYTES, newEventId, type Reason, SYSTEM_ACCOUNT } from '../event/index.js';
 import { accountOf } from './account.js';
@@ -64,6 +65,9 @@ const TOO_LARGE: TooLarge = {
   message: `The record of this question would be over ${MAX_EVENT_BYTES} bytes; send less in properties and context.`,
 };
 
+/** How long one request's questions keep others waiting at most, in milliseconds; a question itself is the watchdog's affair. */
+const TURN_MS = 20;
+
 /** Claims about the world that only a trusted caller may make. */
 const ASSERTED = ['time', 'mfa', 'ip', 'break_glass'] as const;
 
@@ -95,6 +99,15 @@ const membershipOf = (directory: Directory, account: string, subject: Question['
   return isTheirs ? membership : undefined;
 };
 
+/**
+ * An entity as far as a question may rest on it: the account's own, or, where the caller may know of it, one of no
+ * account (a person in several). Another account's is as good as unknown: its record would tell of it.
+ */
+const visible = (entity: Entity | undefined, account: string | undefined, mayKnow: boolean): Entity | undefined => {
+  if (entity?.account === undefined) return mayKnow ? entity : undefined;
+  return entity.account === account ? entity : undefined;
+};
+
 /** Puts questions to the policy with what the directory knows, and makes the record. */
 export const createDecide = (deps: DecideDeps): Decide => {
   const now = deps.now ?? Date.now;
@@ -108,7 +121,7 @@ export const createDecide = (deps: DecideDeps): Decide => {
     return stamp;
   };
 
-  const answer = (input: object, account: ReturnType<typeof accountOf>): PolicyAnswer => {
+  const answer = (input: object, account: ReturnType<typeof accountOf>, policy: Policy): PolicyAnswer => {
     if (account.found === 'mismatch') {
       const message = `The question names account ${account.claimed}, but the resource belongs to ${account.account}.`;
       return { allow: false, reasons: [{ code: 'account.mismatch', message }], advice: [] };
@@ -117,10 +130,10 @@ export const createDecide = (deps: DecideDeps): Decide => {
       const message = `This node's copy of the directory was not confirmed for ${deps.maxStalenessMs / 1000} s (directory.max_staleness); it denies until it has caught up.`;
       return { allow: false, reasons: [{ code: 'directory.stale', message }], advice: [] };
     }
-    return deps.policy().decide(input);
+    return policy.decide(input);
   };
 
-  const judge = (question: Question, by: AskedBy): Judged | Forbidden => {
+  const judge = (question: Question, by: AskedBy, policy: Policy): Judged | Forbidden => {
     const { subject, action, resource } = question;
     const { directory } = deps;
     const resourceEntity = directory.get(resource.type, resource.id);
@@ -129,11 +142,11 @@ export const createDecide = (deps: DecideDeps): Decide => {
     if (account !== undefined && !reaches(by.caller, account))
       return { kind: 'forbidden', code: 'caller.account', account, message: `This credential may not ask about account ${account}.` };
 
-    const subjectEntity = directory.get(subject.type, subject.id);
     const accountEntity = account === undefined ? undefined : directory.get('account', account);
     const membership = account === undefined ? undefined : membershipOf(directory, account, subject);
+    const subjectEntity = visible(directory.get(subject.type, subject.id), account, membership !== undefined || by.caller.accounts === 'all');
     const tokenId = label(question.context?.['token']);
-    const token = tokenId === undefined ? undefined : directory.get('token', tokenId);
+    const token = tokenId === undefined ? undefined : visible(directory.get('token', tokenId), account, by.caller.accounts === 'all');
 
     const started = now();
     const timestamp = timeText(started);
@@ -146,7 +159,7 @@ export const createDecide = (deps: DecideDeps): Decide => {
       directory: { account: toInput(accountEntity), membership: toInput(membership), token: toInput(token) },
     };
     const begun = performance.now();
-    const { allow, reasons, advice } = answer(input, found);
+    const { allow, reasons, advice } = answer(input, found, policy);
     const microseconds = Math.round((performance.now() - begun) * 1000);
     deps.observe?.(allow);
 
@@ -154,7 +167,6 @@ export const createDecide = (deps: DecideDeps): Decide => {
     for (const entity of [resourceEntity, subjectEntity, accountEntity, membership, token]) if (entity) facts[`${entity.type}/${entity.id}`] = entity.version;
 
     const id = newEventId();
-    const policy = deps.policy().revision;
     const email = label(subjectEntity?.properties['email']);
     const ip = label(context['ip']);
     const userAgent = label(context['user_agent']);
@@ -173,22 +185,22 @@ export const createDecide = (deps: DecideDeps): Decide => {
         allow,
         reasons,
         advice,
-        policy,
+        policy: policy.revision,
         duration_us: microseconds,
-        question: asRecorded(question, label(context['time']) ?? timestamp),
+        question: asRecorded(question, label(context['time']) ?? timestamp, token?.id),
         facts,
       },
       ...(by.requestId !== '' && { request: { id: by.requestId } }),
       ...(deps.region !== '' && { region: deps.region }),
       source: 'pdp',
     };
-    return { outcome: { kind: 'decided', decision: allow, context: { id, reasons, advice, policy } }, draft };
+    return { outcome: { kind: 'decided', decision: allow, context: { id, reasons, advice, policy: policy.revision } }, draft };
   };
 
-  const guarded = (question: Question, by: AskedBy): Judged | Forbidden => {
+  const guarded = (question: Question, by: AskedBy, policy: Policy): Judged | Forbidden => {
     if (!holds(by.caller, 'decision.evaluate'))
       return { kind: 'forbidden', code: 'caller.permission', account: undefined, message: 'This credential lacks the permission decision.evaluate.' };
-    return judge(question, by);
+    return judge(question, by, policy);
   };
 
   /** Records the drafts in one commit, without those too large for a record: their ids are the result. */
@@ -211,7 +223,7 @@ export const createDecide = (deps: DecideDeps): Decide => {
 
   return {
     evaluate: async (question, by) => {
-      const judged = guarded(question, by);
+      const judged = guarded(question, by, deps.policy());
       if (!('draft' in judged)) return judged;
       const tooLarge = await record([judged.draft]);
       return tooLarge.size > 0 ? TOO_LARGE : judged.outcome;
@@ -219,8 +231,15 @@ export const createDecide = (deps: DecideDeps): Decide => {
     evaluations: async (items, semantic, by) => {
       const outcomes: ItemOutcome[] = [];
       const drafts: EventDraft[] = [];
+      // One request, one policy: a bundle that is activated meanwhile waits for the next request.
+      const policy = deps.policy();
+      let turn = performance.now();
       for (const item of items) {
-        const judged = 'question' in item ? guarded(item.question, by) : undefined;
+        if (performance.now() - turn > TURN_MS) {
+          await nextTurn();
+          turn = performance.now();
+        }
+        const judged = 'question' in item ? guarded(item.question, by, policy) : undefined;
         if (judged && 'draft' in judged) drafts.push(judged.draft);
         const outcome: ItemOutcome = judged
           ? 'draft' in judged

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import type { Json, JsonObject } from '../event/index.js';
+import { type Json, type JsonObject, withoutSecrets } from '../event/index.js';
 
 /** What is asked (AuthZEN 1.0, section 5): may this subject do this action on this resource, in this context? */
 export type Question = {
@@ -9,26 +8,7 @@ export type Question = {
   readonly context?: JsonObject;
 };
 
-const SECRET_NAMES = /^(password|passphrase|secret|secret_key|private_key|user_data|api_key|access_key|authorization|credential)s?$/i;
 const PERSONAL_NAMES = new Set(['ip', 'email', 'phone', 'user_agent']);
-
-/** A value with every secret in it replaced by its SHA-256. Depth is bounded by the parser of questions. */
-export const withoutSecrets = (value: Json): Json => {
-  if (value === null || typeof value !== 'object') return value;
-  if (Array.isArray(value)) return value.map(withoutSecrets);
-  const out: Record<string, Json> = {};
-  for (const [name, child] of Object.entries(value)) {
-    const isSecret = SECRET_NAMES.test(name) && child !== null && child !== '';
-    out[name] = isSecret
-      ? {
-          sha256: createHash('sha256')
-            .update(typeof child === 'string' ? child : JSON.stringify(child))
-            .digest('hex'),
-        }
-      : withoutSecrets(child);
-  }
-  return out;
-};
 
 /** An object's personal fields, and the rest. */
 const split = (object: JsonObject): { readonly personal: JsonObject; readonly rest: JsonObject } => {
@@ -45,9 +25,10 @@ const isEmpty = (object: JsonObject | undefined): boolean => {
 
 /**
  * The question as it is recorded: nothing personal outside `personal`, no secrets, and the time of the decision in
- * its context, so that the same question can be asked again later.
+ * its context, so that the same question can be asked again later. `token` is the id of a token that the directory
+ * knows; any other text in its place may be the token itself.
  */
-export const asRecorded = (question: Question, time: string): JsonObject => {
+export const asRecorded = (question: Question, time: string, token?: string): JsonObject => {
   const { subject, action, resource } = question;
   const context: JsonObject = isEmpty(question.context) ? {} : (withoutSecrets(question.context as JsonObject) as JsonObject);
   const { personal, rest } = isEmpty(context) ? { personal: {}, rest: {} } : split(context);
@@ -58,7 +39,7 @@ export const asRecorded = (question: Question, time: string): JsonObject => {
     resource: isEmpty(resource.properties)
       ? { type: resource.type, id: resource.id }
       : { type: resource.type, id: resource.id, properties: withoutSecrets(resource.properties as JsonObject) },
-    context: { ...rest, time },
+    context: { ...rest, ...(token !== undefined && { token }), time },
     ...((about !== undefined || !isEmpty(personal)) && { personal: { ...personal, ...(about !== undefined && { subject: about }) } }),
   };
 };

@@ -2,3 +2,4 @@ export * from './event.js';
 export * from './id.js';
 export * from './line.js';
 export * from './schema.js';
+export * from './secrets.js';

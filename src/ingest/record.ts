@@ -1,7 +1,18 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Caller, holds, reaches } from '../caller/types.js';
-import { withoutSecrets } from '../evaluate/question.js';
-import { type EventDraft, eventParts, type Json, type JsonObject, MAX_EVENT_BYTES, newAjv, newEventId, SYSTEM_ACCOUNT, sayError } from '../event/index.js';
+import {
+  type EventDraft,
+  eventParts,
+  type Json,
+  type JsonObject,
+  MAX_EVENT_BYTES,
+  newAjv,
+  newEventId,
+  pathWithoutSecrets,
+  SYSTEM_ACCOUNT,
+  sayError,
+  withoutSecrets,
+} from '../event/index.js';
 import { fingerprintOf } from './conflicts.js';
 import type { Fingerprint, Journal, Recorded } from './journal-types.js';
 
@@ -113,10 +124,13 @@ const toDraft = (posted: PostedEvent, account: string, timestamp: string, source
   result: posted.result,
   details: withoutSecrets(posted.details ?? {}) as JsonObject,
   ...(posted.caused_by !== undefined && { caused_by: posted.caused_by }),
-  ...(posted.request && { request: posted.request }),
+  ...(posted.request && { request: requestOf(posted.request) }),
   ...(posted.region !== undefined && { region: posted.region }),
   source,
 });
+
+const requestOf = (request: NonNullable<PostedEvent['request']>): NonNullable<PostedEvent['request']> =>
+  request.path === undefined ? request : { ...request, path: pathWithoutSecrets(request.path) };
 
 type Found = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly fault: Fault };
 

@@ -1,4 +1,4 @@
-import { type EventDraft, type JsonObject, SYSTEM_ACCOUNT } from '../../event/index.js';
+import { type EventDraft, type JsonObject, SYSTEM_ACCOUNT, withoutSecrets } from '../../event/index.js';
 import type { Entity, EntityChange, EntityOutcome } from './types.js';
 
 /** What the writer of a change says about itself; the rest of the event follows from the change. */
@@ -28,7 +28,8 @@ const stateOf = (made: Made, redact: Redact | undefined): JsonObject => {
   const { entity, outcome } = made;
   if (outcome === 'deleted') return {};
   if (isReserved(entity.type)) return redact ? { properties: redact(entity) } : {};
-  return PERSONAL.has(entity.type) ? { personal: { properties: entity.properties } } : { properties: entity.properties };
+  const properties = withoutSecrets(entity.properties);
+  return PERSONAL.has(entity.type) ? { personal: { properties } } : { properties };
 };
 
 /** The event of a change before it is known what becomes of it: what is kept with the intent. */
