@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { resolve } from 'node:path';
+import { createClient } from '@clickhouse/client';
 import { findOpa } from '../dist/evaluate/index.js';
 import { ACCOUNT, hasCommand, issuer, opaQuestion, question, questions, startOpa, startStoreElsewhere, startVerdict } from './bench/platform.mjs';
 import { cores, machine, watchMemory } from './bench/processes.mjs';
@@ -88,15 +89,26 @@ const decisionRows = async (opa) => {
       per: 20,
       run: (s) => load(`${remote.url}/access/v1/evaluations`, questions, remote.key, s),
     },
+    {
+      name: 'Verdict, 20 questions, two workers, store elsewhere',
+      node: two,
+      per: 20,
+      run: (s) => load(`${two.url}/access/v1/evaluations`, questions, two.key, s),
+    },
   ];
+  const answered = { elsewhere: 0, here: 0 };
+  const count = (one, run) => {
+    if (one.node) answered[one.node === local ? 'here' : 'elsewhere'] += run.requests * one.per;
+    return run;
+  };
   const runs = new Map(contenders.map((one) => [one, []]));
   const memory = new Map(contenders.map((one) => [one, 0]));
-  for (const one of contenders) await one.run(3);
+  for (const one of contenders) count(one, await one.run(3));
   for (let round = 1; round <= ROUNDS; round++)
     for (const one of contenders) {
       progress(`round ${round} of ${ROUNDS}: ${one.name}`);
       const watch = watchMemory(one.pid ?? one.node.pid);
-      const run = await one.run();
+      const run = count(one, await one.run());
       progress(`  ${Math.round(run.rate)} requests/s, p99 ${run.p99} ms, ${run.refused + run.broken} refused or broken`);
       runs.get(one).push(run);
       memory.set(one, Math.max(memory.get(one), watch.most()));
@@ -105,9 +117,24 @@ const decisionRows = async (opa) => {
       if (one.node) await drained(one.node);
     }
   const rows = contenders.map((one) => ({ name: one.name, per: one.per, memory: memory.get(one), ...middle(runs.get(one)) }));
-  for (const one of [remote, local, peer, store]) await one.stop();
+  progress('counting what the stores hold');
+  const found = { elsewhere: await countedIn(store), here: await decisionsFound(local) };
+  for (const one of [remote, local, two, peer, store]) await one.stop();
   jwt.stop();
-  return rows;
+  return { rows, answered, found };
+};
+
+/** Different decisions of the bench's account in a store that more than one node fills. */
+const countedIn = async (store) => {
+  const client = createClient({ url: store.url, username: store.username, password: store.password, database: 'verdict' });
+  const result = await client.query({
+    query: "SELECT toUInt32(uniqExact(id)) AS found FROM events WHERE account = {account:String} AND kind = 'decision'",
+    query_params: { account: ACCOUNT },
+    format: 'JSONEachRow',
+  });
+  const [{ found }] = await result.json();
+  await client.close();
+  return found;
 };
 
 const drained = async (node) => {
@@ -134,8 +161,9 @@ const fullLoadRow = async () => {
 const number = (value, digits = 0) => value.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: digits });
 const reached = (isReached) => (isReached ? 'reached' : '**missed**');
 
-const report = ({ rows, full, big }) => {
-  const [key, jwt, local, opa, batch] = rows;
+const report = ({ decisions, full, big }) => {
+  const { rows, answered, found } = decisions;
+  const [key, jwt, local, opa, batch, pair] = rows;
   const table = rows.map(
     (row) =>
       `| ${row.name} | ${number(row.rate)} | ${number(row.rate * row.per)} | ${number(row.p50, 2)} | ${number(row.p99, 2)} | ${number(row.p999, 2)} | ${number(row.memory)} | ${number(row.requests)} (${row.refused} refused or broken) |`,
@@ -149,9 +177,17 @@ const report = ({ rows, full, big }) => {
       `${number(key.p99, 1)} / ${number(jwt.p99, 1)} / ${number(local.p99, 1)} ms against ${number(opa.p99, 1)} ms`,
       Math.max(key.p99, jwt.p99, local.p99) < opa.p99,
     ],
-    ['20 questions a request: ≥ 60,000 decisions/s', `${number(batch.rate * 20)}/s`, batch.rate * 20 >= 60_000],
+    [
+      '20 questions a request: ≥ 60,000 decisions/s',
+      `${number(batch.rate * 20)}/s; with two workers ${number(pair.rate * 20)}/s`,
+      Math.max(batch.rate, pair.rate) * 20 >= 60_000,
+    ],
     [`after ${FULL_LOAD_SECONDS} s of full load, the last answered decision queryable within 5 s`, `${number(full.queryable, 1)} s`, full.queryable <= 5],
-    ['every answered decision counted in the store', `${number(full.found)} found of ${number(full.requests)} answered`, full.found >= full.requests],
+    [
+      'every answered decision counted in the store',
+      `${number(full.found)} found of ${number(full.requests)} answered`,
+      full.found >= full.requests && found.elsewhere >= answered.elsewhere && found.here >= answered.here,
+    ],
     ['memory of all processes together under 1.5 GB at full load', `${number(full.memory)} MB`, full.memory < 1500],
     ...big.goals,
   ].map(([goal, measured, isReached]) => `| ${goal} | ${measured} | ${reached(isReached)} |`);
@@ -166,7 +202,7 @@ Written by \`npm run bench\`. Machine: ${machine()}. Verdict's whole process fam
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ${table.join('\n')}
 
-Memory is the proportional set size of all processes of the row at its peak.
+Memory is the proportional set size of all processes of the row at its peak. Found afterwards, the warm-up included: ${number(found.elsewhere)} decisions in the store elsewhere of ${number(answered.elsewhere)} answered, ${number(found.here)} in chDB of ${number(answered.here)} answered; a few more than answered are those in flight when the load ended.
 
 ${big.text}
 
@@ -182,10 +218,10 @@ for (const command of ['wrk', 'taskset'])
   if (!hasCommand(command)) throw new Error(`${command} is missing: apt-get install ${command === 'wrk' ? 'wrk' : 'util-linux'}.`);
 const opa = await findOpa({ say: progress });
 if (!opa.found) throw new Error(opa.message);
-const rows = await decisionRows(opa.path);
+const decisions = await decisionRows(opa.path);
 const full = await fullLoadRow();
 const big = await bigTableRows({ progress });
-const text = report({ rows, full, big });
+const text = report({ decisions, full, big });
 const notes = existsSync(FILE) ? /\n## Notes\n[\s\S]*$/.exec(readFileSync(FILE, 'utf8'))?.[0] : undefined;
 writeFileSync(FILE, text + (notes ?? ''));
 process.stdout.write(text);

@@ -113,7 +113,7 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
     },
   );
   const front = evaluationFront(
-    { authenticate, decide, addressOf, refused: (caller: Caller | undefined, call) => void turnedAway.refused(caller, call), observe: metrics.answered },
+    { authenticate, decide, addressOf, refused: (caller: Caller | undefined, call) => turnedAway.refused(caller, call), observe: metrics.answered },
     (request, response) => void api.nodeListener(request, response),
   );
   const stopIntents = settleIntents(writing, log);
@@ -164,36 +164,35 @@ const deliver = async (store: Pick<ReturnType<typeof openStore>, 'insertLines'>,
   return done.outcome === 'refused' ? { refused: done.reason } : {};
 };
 
-/** The policy in force, and how another bundle takes its place between two requests. */
+/** The policy in force, and how another bundle takes its place between two requests. One worker records it for all. */
 const livePolicy = async (start: Start, deps: { readonly log: Logger; readonly record: (draft: EventDraft) => Promise<unknown> }) => {
-  let policy: Policy = await loadPolicy(policySource(start.config));
+  const { path: _path, ...how } = policySource(start.config);
+  let policy: Policy = await loadPolicy({ bytes: start.bundle, ...how });
   return {
     current: () => policy,
-    reload: async (): Promise<void> => {
-      const before = policy.revision;
-      try {
-        policy = await loadPolicy(policySource(start.config));
-      } catch (error) {
-        deps.log.error({ error: (error as Error).message, revision: before }, 'the policy bundle was not taken; the old one stays in force');
-        return;
-      }
-      if (policy.revision === before) return;
-      deps.log.info({ from: before, to: policy.revision }, 'another policy bundle is in force');
-      await deps.record({
-        id: newEventId(),
-        timestamp: new Date().toISOString(),
-        account: SYSTEM_ACCOUNT,
-        kind: 'activity',
-        actor: { type: 'service', id: 'verdict' },
-        action: 'policy.activate',
-        resource: { type: 'policy', id: policy.revision },
-        result: 'success',
-        details: { from: before, to: policy.revision },
-        source: 'verdict',
-      });
+    reload: async (bundle: Uint8Array): Promise<void> => {
+      const from = policy.revision;
+      const next = await loadPolicy({ bytes: bundle, ...how });
+      if (next.revision === from) return;
+      policy = next;
+      deps.log.info({ from, to: next.revision }, 'another policy bundle is in force');
+      if (start.slot === start.slots[0]) await deps.record(activation(from, next.revision));
     },
   };
 };
+
+const activation = (from: string, to: string): EventDraft => ({
+  id: newEventId(),
+  timestamp: new Date().toISOString(),
+  account: SYSTEM_ACCOUNT,
+  kind: 'activity',
+  actor: { type: 'service', id: 'verdict' },
+  action: 'policy.activate',
+  resource: { type: 'policy', id: to },
+  result: 'success',
+  details: { from, to },
+  source: 'verdict',
+});
 
 /** What a key's event shows of it: who may do what, and nothing of the secret. */
 const redactKey = (entity: Entity): JsonObject => {

@@ -5,11 +5,11 @@ import { type Config, loadConfig, workerCount } from './config.js';
 import { decisionProcess } from './decision-process.js';
 import { loadPolicy } from './evaluate/index.js';
 import { pipelineProcess } from './pipeline-process.js';
-import { policySource } from './policy-source.js';
+import { bundleBytes, policySource } from './policy-source.js';
 import { type DataFolder, openDataFolder, StartError } from './serve/data-folder.js';
 import { playDemo } from './serve/demo.js';
 import { keepStore } from './serve/embedded-store.js';
-import { type Start, type StoreAddress, type ToChild, toSupervisor } from './serve/messages.js';
+import { endWith, type Start, type ToChild, toSupervisor } from './serve/messages.js';
 import { aggregateMetrics } from './serve/metrics.js';
 import { createSupervisor, type Supervisor } from './serve/supervisor.js';
 
@@ -17,6 +17,8 @@ export type ServeOptions = { readonly configPath?: string; readonly demo?: boole
 
 const ENTRY = fileURLToPath(import.meta.url);
 const PROGRESS_MS = 2_000;
+/** What a child has to end in, beyond http.drain_ms. */
+const STOP_MS = 20_000;
 
 const loggerOf = (config: Config, role: string): Logger =>
   pino({ level: config.log.level, base: { role, pid: process.pid } }, pino.destination({ dest: 2, sync: false }));
@@ -40,16 +42,18 @@ export const serve = async ({ configPath, demo = false }: ServeOptions): Promise
   const { config, warnings } = loadConfig(process.env, configPath);
   const log = loggerOf(config, 'supervisor');
   for (const warning of warnings) log.warn(warning);
-  await loadPolicy(policySource(config));
+  const bundle = await readBundle(config);
   const folder = await openDataFolder(config.data_dir);
   try {
-    await run(config, folder, { demo, log });
+    await run(config, folder, { demo, log, bundle });
   } finally {
     folder.unlock();
   }
 };
 
-const run = async (config: Config, folder: DataFolder, { demo, log }: { readonly demo: boolean; readonly log: Logger }): Promise<void> => {
+type RunOptions = { readonly demo: boolean; readonly log: Logger; readonly bundle: Uint8Array };
+
+const run = async (config: Config, folder: DataFolder, { demo, log, bundle }: RunOptions): Promise<void> => {
   const admin = await adminToken({ dataDir: folder.path, configured: config.admin_token });
   let family: readonly number[] = [];
   const note = (): void => {
@@ -68,7 +72,8 @@ const run = async (config: Config, folder: DataFolder, { demo, log }: { readonly
       entry: ENTRY,
       slots: Array.from({ length: workerCount(config) }, (_, index) => `w${index}`),
       policyTimeoutMs: config.policy.timeout_ms,
-      start: startFor(config, address, admin.token, folder.node),
+      stopMs: config.http.drain_ms + STOP_MS,
+      start: { config, store: address, adminToken: admin.token, node: folder.node, bundle },
       port: config.http.port,
       log,
       onProcesses: (pids) => {
@@ -78,7 +83,7 @@ const run = async (config: Config, folder: DataFolder, { demo, log }: { readonly
       onFatal: ending.fail,
       aggregate: aggregateMetrics,
     });
-    process.on('SIGHUP', () => supervisor?.reload());
+    process.on('SIGHUP', () => void reload(config, log, (bytes) => supervisor?.reload(bytes)));
     const port = await withProgress('Starting the decision workers', Promise.race([supervisor.start(), ending.promise]));
     if (port === undefined) return;
     const url = addressOf(config, port);
@@ -97,12 +102,22 @@ const run = async (config: Config, folder: DataFolder, { demo, log }: { readonly
   }
 };
 
-const startFor = (config: Config, store: StoreAddress, token: string, node: string): Omit<Start, 'kind' | 'slot' | 'slots' | 'port' | 'reason'> => ({
-  config,
-  store,
-  adminToken: token,
-  node,
-});
+/** The bundle's bytes, known to load: every worker, and every one that takes its place, decides by these. */
+const readBundle = async (config: Config): Promise<Uint8Array> => {
+  const { path, ...rest } = policySource(config);
+  const bytes = await bundleBytes(path);
+  await loadPolicy({ bytes, ...rest });
+  return bytes;
+};
+
+/** At SIGHUP: another bundle takes the old one's place if it loads; otherwise the old one stays in force. */
+const reload = async (config: Config, log: Logger, activate: (bytes: Uint8Array) => void): Promise<void> => {
+  try {
+    activate(await readBundle(config));
+  } catch (error) {
+    log.error({ error: (error as Error).message }, 'the policy bundle was not taken; the old one stays in force');
+  }
+};
 
 const addressOf = ({ http }: Config, port: number): string => {
   const host = http.host === '0.0.0.0' || http.host === '::' ? 'localhost' : http.host.includes(':') ? `[${http.host}]` : http.host;
@@ -147,7 +162,7 @@ const runChild = async (role: string | undefined): Promise<void> => {
     if (role === 'pipeline') await pipelineProcess(start, log);
     else await decisionProcess({ ...start, slot: start.slot as string }, log);
   } catch (error) {
-    toSupervisor({ kind: 'fatal', message: (error as Error).message });
+    endWith((error as Error).message);
   }
 };
 

@@ -37,7 +37,7 @@ export type ApiDeps = {
   /** The client's address, proxies that are trusted taken off. */
   readonly clientAddress: (incoming: IncomingMessage) => string;
   readonly decide: Decide;
-  readonly journal: Pick<Journal, 'append' | 'known'>;
+  readonly journal: Pick<Journal, 'append' | 'known' | 'settled'>;
   readonly directory: Pick<Directory, 'get' | 'list'>;
   /** Records the changes and applies them, in order, each by itself. */
   readonly writeEntities: (caller: Caller, changes: readonly EntityChange[], meta: RequestMeta) => Promise<readonly EntityOutcome[]>;

@@ -7,7 +7,7 @@ import { BULK_BYTES, mediaTypeOf } from './body.js';
 import { type Ask, failed, json, type Route, route } from './contract.js';
 import type { ApiDeps } from './deps.js';
 import { entityType, putOf } from './entities.js';
-import { isReservedType, placeOf } from './entity-rules.js';
+import { isReservedType, keepingFault, placeOf } from './entity-rules.js';
 
 /** The most entities in one request. */
 export const MAX_ENTITIES = 1_000;
@@ -111,8 +111,10 @@ const plan = (posted: Posted, index: number, ask: Ask, deps: ApiDeps): Planned |
   if (isPut && !item.properties) return { index, status: 422, code: 'entity.invalid', detail: 'entity must have "properties".' };
   const current = deps.directory.get(item.type, item.id);
   const placed = placeOf(item, current, ask.caller);
-  if (placed.ok) return checked(index, changeOf(item, placed.account));
-  return { index, status: placed.status, code: placed.code, detail: placed.detail };
+  if (!placed.ok) return { index, status: placed.status, code: placed.code, detail: placed.detail };
+  const change = changeOf(item, placed.account);
+  const fault = keepingFault(ask.caller, current, change);
+  return fault === undefined ? checked(index, change) : { index, status: 403, code: 'entity.keeping', detail: fault };
 };
 
 const changeOf = (item: Item, account: string | undefined): EntityChange =>

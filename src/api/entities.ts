@@ -5,7 +5,7 @@ import { eventParts, type JsonObject, newUlid } from '../event/index.js';
 import { PLAIN_BYTES } from './body.js';
 import { type Answer, type AnswerContract, type Ask, failed, json, type Route, route } from './contract.js';
 import type { ApiDeps } from './deps.js';
-import { isReservedType, maySee, placeOf } from './entity-rules.js';
+import { isReservedType, keepingFault, maySee, placeOf } from './entity-rules.js';
 import { mergePatch } from './merge-patch.js';
 import { problem } from './problem.js';
 
@@ -78,6 +78,8 @@ export const entityRoutes = (deps: ApiDeps): readonly Route[] => {
       if (!condition.ok) return condition.answer;
       const made = make(current, condition.expected);
       if ('kind' in made) return made;
+      const fault = keepingFault(ask.caller, current, made);
+      if (fault !== undefined) return { kind: 'refused', problem: problem(403, 'entity.keeping', fault), permission: 'entity.write', account: wish.id };
       const outcome = await write(ask, made);
       const moved = outcome.outcome === 'version_mismatch' && condition.expected === undefined;
       if (!moved || attempt === TRIES) return toAnswer(outcome, ask.caller, wish);

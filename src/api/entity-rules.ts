@@ -1,5 +1,5 @@
 import { type Caller, reaches } from '../caller/types.js';
-import type { Entity } from '../evaluate/directory/types.js';
+import type { Entity, EntityChange } from '../evaluate/directory/types.js';
 
 /** The account an entity would belong to, or why it can't be written so. */
 export type Placed =
@@ -49,6 +49,19 @@ export const placeOf = (
       `${wish.type}/${wish.id} belongs to ${current.account ?? 'no account'}; an entity is never moved. Delete it and make another.`,
     );
   return { ok: true, account };
+};
+
+const KEEPING = ['tier', 'retention_days'] as const;
+
+/**
+ * Why a change may not be made although its account is the caller's: how long an account's events are kept is the
+ * platform's to say, or whoever may write entities could have the record of it taken away.
+ */
+export const keepingFault = (caller: Caller, current: Entity | undefined, change: EntityChange): string | undefined => {
+  if (change.type !== 'account' || caller.accounts === 'all') return undefined;
+  if (change.op === 'delete') return 'An account is taken away by a credential of all accounts only: how long its events are kept hangs on it.';
+  const moved = KEEPING.find((name) => change.properties[name] !== current?.properties[name]);
+  return moved && `"${moved}" says how long an account's events are kept; only a credential of all accounts may set it.`;
 };
 
 /** What the id itself says about the account; null if such an id can't be. */

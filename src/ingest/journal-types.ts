@@ -31,12 +31,16 @@ export type Journal = {
   ) => Promise<readonly Recorded[]>;
   /** The record of an earlier append with this fingerprint's key (two days are remembered), with the content it had. */
   readonly known: (key: string) => (Recorded & { readonly content: string }) | undefined;
+  /** Resolves when an earlier append's event is as durable as `journal.durability` asks of an answer. */
+  readonly settled: (position: Position) => Promise<void>;
   /** Writes down changes that are about to be made to the directory; resolves when they are on disk. `append(…, {fulfils})` strikes them out in the same commit as their events. */
   readonly intend: (intents: readonly Intent[]) => Promise<void>;
   /** Strikes out intents whose change did not happen. */
   readonly abandon: (changes: readonly string[]) => Promise<void>;
   /** Intents left open by an earlier life. */
   readonly openIntents: () => readonly Intent[];
+  /** What is done every minute: says how far the log got, if it has grown, and forgets fingerprints older than two days. */
+  readonly announce: () => void;
   /** Events and bytes not yet handed on. */
   readonly depth: () => { readonly events: number; readonly bytes: number };
   /** Handed on up to here: removed with the next commit. */

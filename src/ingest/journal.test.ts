@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Event, type EventDraft, isEvent, newEventId } from '../event/index.js';
 import { openJournal } from './journal.js';
 import { openJournalEnvironment, unpackCommit } from './journal-env.js';
@@ -100,6 +100,21 @@ describe('the journal', () => {
     await again.close();
   });
 
+  it('forgets fingerprints after two days, however many they are', async () => {
+    let time = Date.parse('2026-11-22T00:00:00Z');
+    const journal = await openJournal({ path, maxBytes: 1 << 24, durability: 'disk', onFailure: () => undefined, now: () => time });
+    const many = Array.from({ length: 12_000 }, (_, index) => ({ key: `k${index}`, content: 'c' }));
+    await journal.append(
+      many.map(() => draft()),
+      { fingerprints: many },
+    );
+    expect(journal.known('k11999')).toBeDefined();
+    time += 49 * 3_600_000;
+    journal.announce();
+    await vi.waitFor(() => expect(many.filter(({ key }) => journal.known(key))).toEqual([]), 5_000);
+    await journal.close();
+  });
+
   it('keeps intents until their events stand, in the same commit', async () => {
     const journal = await open();
     await journal.intend([
@@ -129,13 +144,21 @@ describe('the journal', () => {
   it('answers with durability kafka only after the events were handed on', async () => {
     const journal = await open({ durability: 'kafka' });
     let isAnswered = false;
-    const answer = journal.append([draft()]).then(() => {
+    const answer = journal.append([draft()], { fingerprints: [{ key: 'k', content: 'c' }] }).then(() => {
       isAnswered = true;
     });
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(isAnswered).toBe(false);
+    await vi.waitFor(() => expect(journal.known('k')).toBeDefined());
+    let isSettled = false;
+    const settled = journal.settled({ log: journal.log, seq: 2 }).then(() => {
+      isSettled = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(isSettled).toBe(false);
     journal.release(journal.log, 2);
-    await answer;
+    await Promise.all([answer, settled]);
+    await journal.settled({ log: journal.log, seq: 2 });
     await journal.close();
   });
 });

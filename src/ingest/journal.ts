@@ -23,7 +23,7 @@ type Append = Waiting & {
 
 const REMEMBER_MS = 48 * 3_600_000;
 const IDLE_RELEASE_MS = 200;
-const FORGET_AT_ONCE = 1_000;
+const FORGET_AT_ONCE = 5_000;
 
 /**
  * Opens this worker's journal and starts a new log in it. If an earlier life ended without closing its log, the new
@@ -79,7 +79,7 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
 
   // What stands on disk and was not handed on.
   const depth = { events: 0, bytes: 0 };
-  const awaitingBrokers: { readonly seq: number; readonly waiting: Waiting }[] = [];
+  const awaitingBrokers: { readonly log: string; readonly seq: number; readonly waiting: Waiting }[] = [];
   const pendingFingerprints = new Map<string, Recorded & { readonly content: string }>();
 
   for (const { value } of env.commits.getRange()) {
@@ -158,7 +158,7 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
     depth.events += batch.lines.length;
     for (const key of batch.released) releasing.delete(`${key[0]}/${key[1]}`);
     for (const append of batch.appends) for (const [fingerprint] of append.fingerprints) pendingFingerprints.delete(fingerprint.key);
-    if (options.durability === 'kafka') for (const append of batch.appends) awaitingBrokers.push({ seq: batch.last, waiting: append });
+    if (options.durability === 'kafka') for (const append of batch.appends) awaitingBrokers.push({ log, seq: batch.last, waiting: append });
     for (const waiting of options.durability === 'kafka' ? mine.slice(batch.appends.length) : mine) waiting.resolve();
     if (batch.lines.length > 0) options.onCommit?.(batch.lines.length);
   };
@@ -231,12 +231,18 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
     return results;
   };
 
+  /** Forgets what is older than two days, some at a time, so that no answer waits for it. */
   const forgetOld = (): void => {
-    let left = FORGET_AT_ONCE;
-    for (const [time, key] of env.fingerprintTimes.getKeys({ end: [now() - REMEMBER_MS, ''], limit: left--, snapshot: false })) {
-      void env.fingerprints.remove(key);
-      void env.fingerprintTimes.remove([time, key]);
-    }
+    const old = [...env.fingerprintTimes.getKeys({ end: [now() - REMEMBER_MS, ''], limit: FORGET_AT_ONCE, snapshot: false })];
+    if (old.length === 0 || failed || closing) return;
+    void env.root
+      .batch(() => {
+        for (const [time, key] of old) {
+          void env.fingerprints.remove(key);
+          void env.fingerprintTimes.remove([time, key]);
+        }
+      })
+      .then(forgetOld, () => undefined);
   };
 
   const release: Journal['release'] = (through, last) => {
@@ -248,11 +254,25 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
       depth.events -= commitCount(value);
       depth.bytes -= value.length;
     }
-    if (through === log) while (awaitingBrokers.length > 0 && (awaitingBrokers[0] as { seq: number }).seq <= last) awaitingBrokers.shift()?.waiting.resolve();
+    for (let index = awaitingBrokers.length - 1; index >= 0; index--) {
+      const one = awaitingBrokers[index] as (typeof awaitingBrokers)[number];
+      if (one.log > through || (one.log === through && one.seq > last)) continue;
+      awaitingBrokers.splice(index, 1);
+      one.waiting.resolve();
+    }
     idleTimer ??= setTimeout(() => {
       idleTimer = undefined;
       schedule();
     }, IDLE_RELEASE_MS).unref();
+  };
+
+  /** Resolves when an earlier record is as safe as an answer needs it: on disk it is; on the brokers once it was handed on. */
+  const settled: Journal['settled'] = async ({ log: name, seq: place }) => {
+    if (options.durability === 'disk') return;
+    const [commit] = env.commits.getRange({ start: [name, place], end: [name, 0], reverse: true, limit: 1 });
+    const isStanding = commit !== undefined && commit.key[1] + commitCount(commit.value) > place && !releasing.has(`${name}/${commit.key[1]}`);
+    if (!isStanding) return;
+    await new Promise<void>((resolve, reject) => awaitingBrokers.push({ log: name, seq: place, waiting: { resolve, reject } }));
   };
 
   const begin = async (): Promise<void> => {
@@ -307,6 +327,7 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
       await env.root.close();
     },
     release,
+    settled,
     announce,
     depth: () => ({ events: depth.events + lines.length, bytes: depth.bytes + lineBytes }),
     known: (key: string) => pendingFingerprints.get(key) ?? (env.fingerprints.get(key) as (Recorded & { content: string }) | undefined),
@@ -325,5 +346,5 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
       });
     },
     openIntents: () => [...env.intents.getRange()].map(({ key, value }) => ({ change: key, draft: value as EventDraft })),
-  } satisfies Journal & { begin: () => Promise<void>; announce: () => void };
+  } satisfies Journal & { begin: () => Promise<void> };
 };

@@ -169,7 +169,7 @@ describe('The recorder', () => {
       await gate;
       return places;
     };
-    const record = createRecorder({ journal: { append, known: journal.known }, now: () => NOW });
+    const record = createRecorder({ journal: { append, known: journal.known, settled: journal.settled }, now: () => NOW });
     const mine = items({ ...posted, id: 'mine', timestamp: time });
     const first = record(mine, producer, 'reject');
     const answered: string[] = [];

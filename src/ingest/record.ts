@@ -171,7 +171,7 @@ const tooLarge = (bytes: number): Fault => ({
 type Ready = { readonly index: number; readonly draft: EventDraft; readonly fingerprint: Fingerprint | undefined };
 type Repeat = { readonly index: number; readonly first: number };
 
-export type RecordDeps = { readonly journal: Pick<Journal, 'append' | 'known'>; readonly now?: () => number };
+export type RecordDeps = { readonly journal: Pick<Journal, 'append' | 'known' | 'settled'>; readonly now?: () => number };
 export type Recorder = (posted: readonly Posted[], caller: Caller, onError: 'reject' | 'skip') => Promise<RecordOutcome>;
 
 /** After so many bytes of checked events, others have their turn. */
@@ -253,7 +253,7 @@ export const createRecorder = (deps: RecordDeps): Recorder => {
     errors.sort((left, right) => left.index - right.index);
     if (errors.length > 0 && onError === 'reject') return { outcome: 'rejected', errors };
     const earlier = ready.flatMap((one) => (one.fingerprint ? [underWay.get(one.fingerprint.key)] : []));
-    const [recorded] = await Promise.all([append(fresh), ...earlier]);
+    const [recorded] = await Promise.all([append(fresh), ...earlier, ...known.map(deps.journal.settled)]);
     const events: Accepted[] = [
       ...recorded.map((at, place): Accepted => ({ index: (fresh[place] as Ready).index, ...at })),
       ...repeats.map(({ index, first }): Accepted => ({ index, ...(recorded[first] as Recorded), duplicate: true })),

@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statfsSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -157,8 +158,10 @@ export const openDataFolder = async (path: string): Promise<DataFolder> => {
         `The data folder ${path} was written by a newer version of Verdict (layout ${known.version}, this one knows ${VERSION}). Start that version, or restore a backup made by this one.`,
       );
     checkSpace(path);
-    await takeOver(path, lock);
-    writeDurably(lock, JSON.stringify([markOf(process.pid)]));
+    await alone(path, async () => {
+      await takeOver(path, lock);
+      writeDurably(lock, JSON.stringify([markOf(process.pid)]));
+    });
     node = known?.node ?? newUlid();
     if (!known) writeDurably(nodeFile, `${JSON.stringify({ version: VERSION, node })}\n`);
   } catch (error) {
@@ -171,6 +174,27 @@ export const openDataFolder = async (path: string): Promise<DataFolder> => {
     noteProcesses: (pids) => writeDurably(lock, JSON.stringify([process.pid, ...pids].map(markOf))),
     unlock: () => rmSync(lock, { force: true }),
   };
+};
+
+/** Lets one starting process at a time look who has the folder: of two at once, the second sees the first. */
+const alone = async (path: string, look: () => Promise<void>): Promise<void> => {
+  const gate = join(path, 'starting.json');
+  for (;;)
+    try {
+      writeFileSync(gate, JSON.stringify([markOf(process.pid)]), { flag: 'wx', mode: 0o600 });
+      break;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+      const [holder] = readMarks(gate);
+      if (holder && isAlive(holder))
+        throw new StartError(`The data folder ${path} is in use by another Verdict that is just starting (process ${holder.pid}).`);
+      rmSync(gate, { force: true });
+    }
+  try {
+    await look();
+  } finally {
+    rmSync(gate, { force: true });
+  }
 };
 
 const ORPHANS_MS = 5_000;

@@ -20,6 +20,7 @@ export type RefusedCall = {
   readonly address: string;
   readonly code: string;
   readonly path: string;
+  readonly requestId: string;
   readonly permission?: 'decision.evaluate';
   readonly account?: string;
 };
@@ -28,7 +29,8 @@ export type EvaluationFrontDeps = {
   readonly authenticate: Authenticate;
   readonly decide: Decide;
   readonly addressOf: (request: IncomingMessage) => string;
-  readonly refused: (caller: Caller | undefined, call: RefusedCall) => void;
+  /** Resolves when a known caller's refusal is recorded; of nobody's at once. */
+  readonly refused: (caller: Caller | undefined, call: RefusedCall) => Promise<void>;
   readonly observe: (seconds: number, status: number) => void;
   readonly now?: () => number;
 };
@@ -61,7 +63,7 @@ export const evaluationFront = (deps: EvaluationFrontDeps, other: Listener): Lis
     const address = deps.addressOf(request);
     if (!authentication.ok) {
       request.resume();
-      deps.refused(undefined, { address, code: authentication.code, path });
+      await deps.refused(undefined, { address, code: authentication.code, path, requestId });
       return replyProblem(problem(401, authentication.code, authentication.message), requestId);
     }
     const body = await readBody(request, DECISION_BYTES);
@@ -79,7 +81,7 @@ export const evaluationFront = (deps: EvaluationFrontDeps, other: Listener): Lis
     const read = readEvaluation(bytes, request.headers['content-type']);
     if (!read.ok) return replyProblem(read.problem, by.requestId);
     const outcome = await deps.decide.evaluate(read.question, by);
-    noteRefusals([outcome], by, ONE);
+    await noteRefusals([outcome], by, ONE);
     return replyEvaluation(outcome, by.requestId);
   };
 
@@ -88,17 +90,24 @@ export const evaluationFront = (deps: EvaluationFrontDeps, other: Listener): Lis
     if (!read.ok) return replyProblem(read.problem, by.requestId);
     if (read.kind === 'one') {
       const outcome = await deps.decide.evaluate(read.question, by);
-      noteRefusals([outcome], by, MANY);
+      await noteRefusals([outcome], by, MANY);
       return replyEvaluation(outcome, by.requestId);
     }
     const outcomes = await deps.decide.evaluations(read.items, read.semantic, by);
-    noteRefusals(outcomes, by, MANY);
+    await noteRefusals(outcomes, by, MANY);
     return replyEvaluations(outcomes, by.requestId);
   };
 
-  const noteRefusals = (outcomes: Parameters<typeof refusalsAmong>[0], by: AskedBy, path: string): void => {
+  const noteRefusals = async (outcomes: Parameters<typeof refusalsAmong>[0], by: AskedBy, path: string): Promise<void> => {
     for (const { code, account } of refusalsAmong(outcomes))
-      deps.refused(by.caller, { address: by.address, code, path, permission: 'decision.evaluate', ...(account !== undefined && { account }) });
+      await deps.refused(by.caller, {
+        address: by.address,
+        requestId: by.requestId,
+        code,
+        path,
+        permission: 'decision.evaluate',
+        ...(account !== undefined && { account }),
+      });
   };
 
   return (request, response) => {

@@ -13,6 +13,8 @@ export type Start = {
   readonly store: StoreAddress;
   readonly adminToken: string;
   readonly node: string;
+  /** The policy bundle to decide by, known to load. */
+  readonly bundle: Uint8Array;
   /** A decision worker's journal; absent for the pipeline. */
   readonly slot?: string;
   /** The slots that have a living writer. */
@@ -27,7 +29,7 @@ export type ToChild =
   | { readonly kind: 'stop' }
   | { readonly kind: 'release'; readonly log: string; readonly through: number }
   | { readonly kind: 'committed' }
-  | { readonly kind: 'reload' }
+  | { readonly kind: 'reload'; readonly bundle: Uint8Array }
   | { readonly kind: 'parts'; readonly parts: readonly PartStatus[] }
   | { readonly kind: 'metrics.request'; readonly id: number }
   | { readonly kind: 'metrics.text'; readonly id: number; readonly text: string };
@@ -49,4 +51,11 @@ export type FromChild =
 /** Sends to the supervisor; a supervisor that is gone needs nothing any more. */
 export const toSupervisor = (message: FromChild): void => {
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+};
+
+/** Tells the supervisor why this child can't go on, and ends it. */
+export const endWith = (message: string): void => {
+  const end = (): never => process.exit(1);
+  if (process.connected && process.send) process.send({ kind: 'fatal', message } satisfies FromChild, undefined, undefined, end);
+  else end();
 };

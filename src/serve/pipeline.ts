@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Consumer, Journal, Ranges, Stream } from '../ingest/index.js';
-import { type PartStatus, type Start, type ToChild, toSupervisor } from './messages.js';
+import { endWith, type PartStatus, type Start, type ToChild, toSupervisor } from './messages.js';
 import type { pipelineMetrics } from './metrics.js';
 
 /** What the pipeline is made of; main.ts chooses by configuration. */
@@ -57,7 +57,7 @@ export const runPipeline = async (start: Start, parts: PipelineParts): Promise<v
         return;
       }
       store = { name: 'store', ok: false, message: done.reason };
-      if (done.outcome === 'fatal') return toSupervisor({ kind: 'fatal', message: done.reason });
+      if (done.outcome === 'fatal') return endWith(done.reason);
       log.warn({ reason: done.reason }, 'the store can not be prepared yet');
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }

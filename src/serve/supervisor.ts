@@ -8,6 +8,8 @@ export type SupervisorOptions = {
   readonly entry: string;
   readonly slots: readonly string[];
   readonly policyTimeoutMs: number;
+  /** How long a child may take to end, in milliseconds. */
+  readonly stopMs: number;
   readonly start: Omit<Start, 'kind' | 'slot' | 'slots' | 'port' | 'reason'>;
   readonly port: number;
   readonly log: Logger;
@@ -23,7 +25,8 @@ export type Supervisor = {
   readonly start: () => Promise<number>;
   /** Ends the family in order: workers answer what is in flight and close their logs, then the pipeline hands on what it can. */
   readonly stop: () => Promise<void>;
-  readonly reload: () => void;
+  /** From now on, all decide by this bundle: those that run, and those that take their place. */
+  readonly reload: (bundle: Uint8Array) => void;
   /** Lets the supervisor add what it knows itself (the embedded store). */
   readonly report: (part: PartStatus) => void;
 };
@@ -51,6 +54,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const collections = new Map<number, (metrics: unknown) => void>();
   let isStopping = false;
   let port = options.port;
+  let { bundle } = options.start;
   let collection = 0;
   let announce: ((port: number) => void) | undefined;
   const timers: NodeJS.Timeout[] = [];
@@ -66,6 +70,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     tell(member, {
       ...options.start,
       kind: 'start',
+      bundle,
       ...(member.role !== 'pipeline' && { slot: member.role }),
       slots: options.slots,
       port,
@@ -112,7 +117,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
         member.beat = Date.now();
         return;
       case 'fatal':
-        if (!isStopping) options.onFatal(message.message);
+        // At the start it is the operator's to mend; later, the next attempt may do better, and the others go on.
+        if (member.reason === 'start') options.onFatal(message.message);
+        else options.log.error({ role: member.role, reason: message.message }, 'a replacement could not start; another one is tried');
         return;
       case 'release':
         tell(members.get(message.slot), { kind: 'release', log: message.log, through: message.through });
@@ -180,10 +187,18 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     });
   };
 
+  /** Resolves when it has ended: by itself, or, if it takes longer than it may, by force. */
   const ended = (member: Member): Promise<void> =>
     new Promise((resolve) => {
-      if (!isConnected(member.child) && !isRunning(member.pid)) resolve();
-      else member.child.once('exit', () => resolve());
+      if (!isRunning(member.pid)) return resolve();
+      const late = setTimeout(() => {
+        options.log.error({ role: member.role, pid: member.pid }, 'a child process did not end in time; it is killed');
+        process.kill(member.pid, 'SIGKILL');
+      }, options.stopMs);
+      member.child.once('exit', () => {
+        clearTimeout(late);
+        resolve();
+      });
     });
 
   return {
@@ -210,8 +225,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       tell(pipeline, { kind: 'stop' });
       await ended(pipeline);
     },
-    reload: () => {
-      for (const worker of workers()) tell(worker, { kind: 'reload' });
+    reload: (next) => {
+      bundle = next;
+      for (const worker of workers()) tell(worker, { kind: 'reload', bundle });
     },
     report: (part) => {
       own.set(part.name, part);

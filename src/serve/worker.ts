@@ -1,8 +1,9 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { Logger } from 'pino';
+import { PROBLEM_TYPE, problem, requestIdOf } from '../api/index.js';
 import type { Journal } from '../ingest/index.js';
-import { type PartStatus, type Start, type ToChild, toSupervisor } from './messages.js';
+import { endWith, type PartStatus, type Start, type ToChild, toSupervisor } from './messages.js';
 import type { workerMetrics } from './metrics.js';
 
 /** What a decision worker is made of; main.ts chooses by configuration. */
@@ -13,7 +14,7 @@ export type WorkerParts = {
   readonly metrics: ReturnType<typeof workerMetrics>;
   /** Present where http.tls is configured: the options of a TLS listener, and how it follows changed certificates. */
   readonly tls?: { readonly options: object; readonly follow: (server: SecureServer) => () => void };
-  readonly reload: () => Promise<void>;
+  readonly reload: (bundle: Uint8Array) => Promise<void>;
   /** What the supervisor last said of the other processes. */
   readonly onParts: (parts: readonly PartStatus[]) => void;
   readonly onMetricsText: (id: number, text: string) => void;
@@ -68,7 +69,7 @@ export const runWorker = async (start: Start, parts: WorkerParts): Promise<void>
         parts.journal.release(message.log, message.through);
         return;
       case 'reload':
-        void parts.reload();
+        void parts.reload(message.bundle);
         return;
       case 'parts':
         parts.onParts(message.parts);
@@ -83,13 +84,31 @@ export const runWorker = async (start: Start, parts: WorkerParts): Promise<void>
     }
   });
 
+  // What is no HTTP at all never reaches a route; it gets a problem too.
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (!socket.writable || error.code === 'ECONNRESET') return socket.destroy();
+    const [status, code, detail] =
+      error.code === 'HPE_HEADER_OVERFLOW'
+        ? ([431, 'headers.too_large', 'The headers are larger than 16 KiB together.'] as const)
+        : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+          ? ([408, 'request.timeout', 'The request did not arrive in time.'] as const)
+          : ([400, 'request.invalid', 'This is not a request that HTTP/1.1 allows.'] as const);
+    const body = JSON.stringify({ ...problem(status, code, detail), request_id: requestIdOf(undefined) });
+    const lines = [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      `Content-Type: ${PROBLEM_TYPE}`,
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      'Connection: close',
+    ];
+    socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+  });
   server.on('error', (error: NodeJS.ErrnoException) => {
     const where = `${http.host}:${start.port}`;
     const message =
       error.code === 'EADDRINUSE'
         ? `The port ${start.port} on ${http.host} is in use by another process: stop that one, or set VERDICT_HTTP_PORT.`
         : `Verdict can't listen on ${where}: ${error.message}.`;
-    toSupervisor({ kind: 'fatal', message });
+    endWith(message);
   });
   server.listen(start.port, http.host, () => {
     const address = server.address();

@@ -58,7 +58,7 @@ export const newRetention = (client: StoreClient, tables: Tables, { settle_ms = 
 
   const behind = async (account: string, kept: number): Promise<boolean> => {
     const [row] = await rowsOf<{ found: number }>(client, {
-      query: `SELECT count() AS found FROM ${tables.events} WHERE account = {account:String} AND days != {days:UInt16} FORMAT JSONEachRow`,
+      query: `SELECT count() AS found FROM ${tables.events} WHERE account = {account:String} AND days < {days:UInt16} FORMAT JSONEachRow`,
       params: { account, days: kept },
     });
     return (row?.found ?? 0) > 0;
@@ -70,41 +70,54 @@ export const newRetention = (client: StoreClient, tables: Tables, { settle_ms = 
       await run(
         client,
         {
-          query: `ALTER TABLE ${tables.eventsLocal}${tables.onCluster} UPDATE days = {days:UInt16}, expires = toDateTime(recorded, 'UTC') + toIntervalDay({days:UInt16}) WHERE account = {account:String}`,
+          query: `ALTER TABLE ${tables.eventsLocal}${tables.onCluster} UPDATE days = {days:UInt16}, expires = toDateTime(recorded, 'UTC') + toIntervalDay({days:UInt16}) WHERE account = {account:String} AND days < {days:UInt16}`,
           params: { account, days: kept },
         },
         { settings: { mutations_sync: 2 } },
       );
   };
 
-  const set = async (account: string, wanted: number): Promise<void> => {
-    if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_DAYS)
-      throw new RangeError(`Events are kept for 1 to ${MAX_DAYS} days, not for ${wanted} (${account}).`);
+  const differs = (account: string, wanted: number): boolean => {
     const row = known.get(account);
-    if (row ? row.days === wanted && row.applied === 1 : wanted === STANDARD_DAYS) return;
-    await write({ account, days: wanted, applied: 0 });
-    await recompute(account, wanted);
+    return row ? row.days !== wanted || row.applied === 0 : wanted !== STANDARD_DAYS;
+  };
+
+  /** Written first as not yet applied, then carried out, then written as applied: a change that is cut short is found and finished. */
+  const apply = async (changes: readonly (readonly [account: string, days: number])[]): Promise<void> => {
+    for (const [account, wanted] of changes) await write({ account, days: wanted, applied: 0 });
+    for (const [account, wanted] of changes) await recompute(account, wanted);
     await sleep(settle_ms);
-    await recompute(account, wanted);
-    await write({ account, days: wanted, applied: 1 });
+    for (const [account, wanted] of changes) {
+      await recompute(account, wanted);
+      await write({ account, days: wanted, applied: 1 });
+    }
+  };
+
+  let turn: Promise<unknown> = Promise.resolve();
+  /** One change at a time: two for the same account must not cross. */
+  const inTurn = <Result>(act: () => Promise<Result>): Promise<Result> => {
+    const mine = turn.then(act, act);
+    turn = mine.catch(() => undefined);
+    return mine;
   };
 
   return {
     days: () => days,
     refresh,
-    set,
-    reconcile: async (wanted) => {
-      await refresh();
-      const accounts = new Set([...wanted.keys(), ...known.keys()]);
-      let changed = 0;
-      for (const account of accounts) {
-        const kept = wanted.get(account) ?? STANDARD_DAYS;
-        const row = known.get(account);
-        if (row ? row.days === kept && row.applied === 1 : kept === STANDARD_DAYS) continue;
-        await set(account, kept);
-        changed += 1;
-      }
-      return changed;
+    set: async (account, wanted) => {
+      if (!Number.isInteger(wanted) || wanted < 1 || wanted > MAX_DAYS)
+        throw new RangeError(`Events are kept for 1 to ${MAX_DAYS} days, not for ${wanted} (${account}).`);
+      await inTurn(async () => {
+        if (differs(account, wanted)) await apply([[account, wanted]]);
+      });
     },
+    reconcile: (wanted) =>
+      inTurn(async () => {
+        await refresh();
+        const accounts = [...new Set([...wanted.keys(), ...known.keys()])];
+        const changes = accounts.map((account) => [account, wanted.get(account) ?? STANDARD_DAYS] as const).filter(([account, kept]) => differs(account, kept));
+        if (changes.length > 0) await apply(changes);
+        return changes.length;
+      }),
   };
 };

@@ -83,6 +83,22 @@ describe('a start that can not succeed says why in one sentence and ends with a 
     }
   });
 
+  it('a certificate that can not be used', async () => {
+    writeFileSync(join(folder, 'cert.pem'), 'nonsense');
+    const file = join(folder, 'cert.pem');
+    const failed = await failedStart({ folder, env: env({ VERDICT_HTTP_TLS_CERT: file, VERDICT_HTTP_TLS_KEY: file }) });
+    expect(failed.code).not.toBe(0);
+    expect(sentence(failed.output)).toContain('http.tls');
+  });
+
+  it('a journal that can not be opened', async () => {
+    mkdirSync(join(folder, 'data', 'journal'), { recursive: true });
+    writeFileSync(join(folder, 'data', 'journal', 'w0'), '');
+    const failed = await failedStart({ folder, env: env() });
+    expect(failed.code).not.toBe(0);
+    expect(sentence(failed.output)).toContain('journal');
+  });
+
   it('an unknown key in the configuration file, an invalid value, and a bundle that does not load', async () => {
     writeFileSync(join(folder, 'verdict.yaml'), 'http:\n  prot: 1\n');
     const unknown = await failedStart({ folder, env: env() });

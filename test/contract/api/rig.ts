@@ -102,7 +102,7 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
       maxStalenessMs: 1000,
       region: '',
     }),
-    journal: { append, known: journal.known },
+    journal: { append, known: journal.known, settled: journal.settled },
     directory,
     writeEntities: (_caller, changes) => directory.apply(changes),
     audit: {
