@@ -77,6 +77,7 @@ const decisionRows = async (opa) => {
   const store = await startStoreElsewhere();
   const remote = await startVerdict({ store, issuers: [jwt.config] });
   const local = await startVerdict({ issuers: [jwt.config] });
+  const two = await startVerdict({ store, workers: 2 });
   const peer = await startOpa(opa, await freePort());
   const contenders = [
     { name: 'Verdict, API key, store elsewhere', node: remote, per: 1, run: (s) => load(`${remote.url}/access/v1/evaluation`, question, remote.key, s) },
