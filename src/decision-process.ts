@@ -14,7 +14,7 @@ import {
   type WriteDeps,
   writeEntities,
 } from './evaluate/index.js';
-import { type EventDraft, type JsonObject, newEventId, SYSTEM_ACCOUNT } from './event/index.js';
+import { type EventDraft, type JsonObject, MAX_EVENT_BYTES, newEventId, SYSTEM_ACCOUNT } from './event/index.js';
 import { findGaps, type Journal, kafkaQuarantine, lmdbQuarantine, openJournal, type Quarantine, replay } from './ingest/index.js';
 import { kafkaClient } from './kafka/index.js';
 import { policySource } from './policy-source.js';
@@ -146,7 +146,11 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
 const journalStatus = (journal: Journal, maxBytes: number): PartStatus => {
   const { bytes } = journal.depth();
   if (bytes < maxBytes * 0.8) return { name: 'journal', ok: true };
-  return { name: 'journal', ok: bytes < maxBytes, message: `The journal holds ${bytes} of ${maxBytes} bytes (journal.max_bytes): the store is behind.` };
+  return {
+    name: 'journal',
+    ok: bytes + MAX_EVENT_BYTES < maxBytes,
+    message: `The journal holds ${bytes} of ${maxBytes} bytes (journal.max_bytes): the store is behind.`,
+  };
 };
 
 const directoryStatus = (directory: Directory, maxStaleness: number): PartStatus => {

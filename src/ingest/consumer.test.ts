@@ -6,7 +6,7 @@ import { type Event, type EventDraft, newUlid, place, toLine } from '../event/in
 import { type Conflicts, openConflicts } from './conflicts.js';
 import { type Inserted, storeHandler } from './consumer.js';
 import type { SetAside } from './quarantine.js';
-import { mergeRuns, missingRuns, openRanges, type Ranges } from './ranges.js';
+import { joinRuns, missingRuns, openRanges, type Ranges } from './ranges.js';
 import type { Chunk } from './stream.js';
 
 const log = newUlid();
@@ -123,31 +123,39 @@ describe('the consumer that fills the store', () => {
 
 describe('ranges', () => {
   it('join what touches and keep holes apart, whatever the order', () => {
-    expect(mergeRuns([[1, 3]], 4, 6)).toEqual([[1, 6]]);
     expect(
-      mergeRuns(
-        [
-          [1, 3],
-          [7, 9],
-        ],
-        5,
-        5,
-      ),
+      joinRuns([
+        [4, 6],
+        [1, 3],
+      ]),
+    ).toEqual([[1, 6]]);
+    expect(
+      joinRuns([
+        [1, 3],
+        [7, 9],
+        [5, 5],
+      ]),
     ).toEqual([
       [1, 3],
       [5, 5],
       [7, 9],
     ]);
     expect(
-      mergeRuns(
-        [
-          [1, 3],
-          [7, 9],
-        ],
-        2,
-        8,
-      ),
+      joinRuns([
+        [7, 9],
+        [1, 3],
+        [2, 8],
+      ]),
     ).toEqual([[1, 9]]);
+  });
+
+  it('take a log that comes in thousands of pieces, as partitions interleave it', async () => {
+    const odd = Array.from({ length: 20_000 }, (_, index) => ({ log, from: 2 * index + 1, to: 2 * index + 1 }));
+    const even = odd.map(({ from }) => ({ log, from: from + 1, to: from + 1 }));
+    await ranges.add(odd);
+    expect(ranges.list()).toHaveLength(20_000);
+    await ranges.add(even.reverse());
+    expect(ranges.list()).toEqual([{ log, from: 1, to: 40_000 }]);
   });
 
   it('tell what is missing up to a head', () => {

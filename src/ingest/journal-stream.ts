@@ -110,7 +110,8 @@ const journalConsumer = ({ name, limits, handle, environments, options, moved, w
       const at = read.get(slot);
       const start: CommitKey = at ? [at.log, at.seq + 1] : ['', 0];
       for (const { key, value } of env.commits.getRange({ start })) {
-        const chunk = unpackCommit(key, value);
+        // A copy: what a range gives may lie in the mapped file itself, and its pages are written anew once it is released.
+        const chunk = unpackCommit(key, Buffer.from(value));
         if (pending.length === 0) since = Date.now();
         pending.push(chunk);
         pendingBytes += chunk.lines.length;

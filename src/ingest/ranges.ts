@@ -13,16 +13,21 @@ export type Ranges = {
 
 type Key = [log: string, from: number];
 
-/** The runs that the new ones make together with those they touch. Pure: `existing` and the result are in order and apart. */
-export const mergeRuns = (existing: readonly (readonly [number, number])[], from: number, to: number): readonly (readonly [number, number])[] => {
-  const apart = existing.filter(([start, end]) => end < from - 1 || start > to + 1);
-  const touching = existing.filter(([start, end]) => !(end < from - 1 || start > to + 1));
-  const merged: readonly [number, number] = [Math.min(from, ...touching.map(([start]) => start)), Math.max(to, ...touching.map(([, end]) => end))];
-  return [...apart, merged].sort(([left], [right]) => left - right);
+type Run = readonly [from: number, to: number];
+
+/** All runs joined where they touch or overlap, in order. Pure; takes them in any order. */
+export const joinRuns = (runs: readonly Run[]): readonly Run[] => {
+  const joined: [number, number][] = [];
+  for (const [from, to] of [...runs].sort(([left], [right]) => left - right)) {
+    const last = joined.at(-1);
+    if (last && from <= last[1] + 1) last[1] = Math.max(last[1], to);
+    else joined.push([from, to]);
+  }
+  return joined;
 };
 
 /** The seqs missing between 1 and `last`. */
-export const missingRuns = (runs: readonly (readonly [number, number])[], last: number): readonly (readonly [number, number])[] => {
+export const missingRuns = (runs: readonly Run[], last: number): readonly Run[] => {
   const missing: [number, number][] = [];
   let next = 1;
   for (const [from, to] of runs) {
@@ -37,29 +42,29 @@ export const missingRuns = (runs: readonly (readonly [number, number])[], last: 
 export const openRanges = (path: string): Ranges => {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const runs: Database<number, Key> = open<number, Key>({ path, overlappingSync: false, encoding: 'json' });
-  const byLog = new Map<string, (readonly [number, number])[]>();
+  const byLog = new Map<string, readonly Run[]>();
   for (const { key, value } of runs.getRange()) byLog.set(key[0], [...(byLog.get(key[0]) ?? []), [key[1], value]]);
 
-  const addOne = ({ log, from, to }: LogRange): void => {
-    const before = byLog.get(log) ?? [];
-    const last = before.at(-1);
-    if (last && from <= last[1] + 1 && from >= last[0]) {
-      // The usual case: the log goes on where it was.
-      if (to <= last[1]) return;
-      before[before.length - 1] = [last[0], to];
-      void runs.put([log, last[0]], to);
-      return;
-    }
-    const after = mergeRuns(before, from, to);
-    for (const [start] of before) if (!after.some(([kept]) => kept === start)) void runs.remove([log, start]);
-    for (const [start, end] of after) void runs.put([log, start], end);
-    byLog.set(log, [...after]);
+  /** One log's new runs at once: partitions interleave a log, so that thousands of pieces may come in one batch. */
+  const addTo = (log: string, more: readonly Run[]): void => {
+    const before = new Map(byLog.get(log) ?? []);
+    const after = joinRuns([...before, ...more]);
+    const starts = new Set(after.map(([from]) => from));
+    for (const start of before.keys()) if (!starts.has(start)) void runs.remove([log, start]);
+    for (const [from, to] of after) if (before.get(from) !== to) void runs.put([log, from], to);
+    byLog.set(log, after);
   };
 
   return {
     add: async (ranges) => {
+      const pieces = new Map<string, Run[]>();
+      for (const { log, from, to } of ranges) {
+        const known = pieces.get(log);
+        if (known) known.push([from, to]);
+        else pieces.set(log, [[from, to]]);
+      }
       await runs.batch(() => {
-        for (const range of ranges) addOne(range);
+        for (const [log, more] of pieces) addTo(log, more);
       });
     },
     list: () => [...byLog].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([log, list]) => list.map(([from, to]) => ({ log, from, to }))),

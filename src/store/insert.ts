@@ -97,12 +97,13 @@ const outcomeOf = (error: unknown): InsertOutcome => {
 
 /**
  * Inserts events: `lines` are JSON lines, each ended by a newline, kept as they are. All of them or none; when it
- * says `inserted` they are on disk. The same lines again do no harm. Never rejects.
+ * says `inserted` they are on disk. The same lines again do no harm. Never rejects. A line is parsed once, where the
+ * table's columns are taken from it: what isn't JSON has no timestamp and is refused there.
  */
 export const insertLines = async (client: StoreClient, tables: Tables, lines: Buffer, options: InsertOptions = {}): Promise<InsertOutcome> => {
   if (lines.length === 0) return { outcome: 'inserted' };
   const marked = options.days && options.days.size > 0 ? withDays(lines, options.days) : undefined;
-  const into = marked ? `${tables.events} (raw, days) FORMAT TSVRaw` : `${tables.events} (raw) FORMAT JSONAsString`;
+  const into = marked ? `${tables.events} (raw, days) FORMAT TSVRaw` : `${tables.events} (raw) FORMAT LineAsString`;
   const attempt = (settings: Readonly<Record<string, number>>): Promise<InsertOutcome> =>
     run(
       client,

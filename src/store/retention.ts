@@ -20,7 +20,10 @@ export type Retention = {
   readonly days: () => ReadonlyMap<string, number>;
   /** Reads the table again: another node may have changed it. */
   readonly refresh: () => Promise<void>;
-  /** Sets an account's days; resolves, after some seconds, when its older events, too, carry the new date. Nothing happens where it is so already. */
+  /**
+   * Sets an account's days; resolves, after some seconds, when its older events, too, carry the new date. A shorter
+   * time counts for what is recorded from then on: it takes nothing from older events. Nothing happens where it is so already.
+   */
   readonly set: (account: string, days: number) => Promise<void>;
   /** Sets what differs from `wanted` (accounts that aren't named: the standard time), and finishes what was cut short. Answers how many accounts changed. */
   readonly reconcile: (wanted: ReadonlyMap<string, number>) => Promise<number>;

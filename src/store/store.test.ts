@@ -411,46 +411,58 @@ describe('retention', () => {
     await store.close();
   });
 
-  test('a change of tier moves the dates of older rows, both ways', async () => {
+  test('a longer time is given to older events too; a shorter one takes nothing from them', async () => {
     const { store } = await freshStore();
-    await insert(store, [aged(80, 1, 'acc-1'), aged(5, 2, 'acc-1'), aged(80, 3, 'acc-2')]);
+    await insert(store, [aged(91, 1, 'acc-1'), aged(80, 2, 'acc-1'), aged(91, 3, 'acc-2')]);
+    await store.retention.set('acc-1', 365);
+    expect(await allPages(store, {}, 10)).toEqual(['acc-1-80', 'acc-1-91']);
     await store.retention.set('acc-1', 30);
-    expect(await allPages(store, {}, 10)).toEqual(['acc-1-5', 'acc-2-80']);
-    await store.retention.set('acc-2', 60);
-    await insert(store, [aged(40, 4, 'acc-1'), aged(40, 5, 'acc-2')]);
-    expect(await allPages(store, {}, 10)).toEqual(['acc-1-5', 'acc-2-40']);
+    await insert(store, [aged(40, 4, 'acc-1'), aged(20, 5, 'acc-1')]);
+    expect(await allPages(store, {}, 10)).toEqual(['acc-1-20', 'acc-1-80', 'acc-1-91']);
     await expect(store.retention.set('acc-1', 731)).rejects.toThrow(RangeError);
     await store.close();
   });
 
   test('another process finds what is set, and what was cut short is finished', async () => {
     const { store, config } = await freshStore();
-    await insert(store, [aged(80, 1, 'acc-1'), aged(80, 2, 'acc-2')]);
+    await insert(store, [aged(91, 1, 'acc-1'), aged(91, 2, 'acc-2')]);
     const client = createStoreClient(config);
-    await run(client, { query: "INSERT INTO retention (account, days, applied, changed) VALUES ('acc-1', 30, 0, now64(6))" });
+    await run(client, { query: "INSERT INTO retention (account, days, applied, changed) VALUES ('acc-1', 365, 0, now64(6))" });
     const other = openStore(config, { settle_ms: 0 });
-    expect(await other.retention.reconcile(new Map([['acc-1', 30]]))).toBe(1);
-    expect(await other.retention.reconcile(new Map([['acc-1', 30]]))).toBe(0);
-    expect(await allPages(store, {}, 10)).toEqual(['acc-2-80']);
-    expect(await other.retention.reconcile(new Map([['acc-2', 365]]))).toBe(2);
+    expect(await other.retention.reconcile(new Map([['acc-1', 365]]))).toBe(1);
+    expect(await other.retention.reconcile(new Map([['acc-1', 365]]))).toBe(0);
+    expect(await allPages(store, {}, 10)).toEqual(['acc-1-91']);
+    expect(await other.retention.reconcile(new Map([['acc-2', 100]]))).toBe(2);
     expect([...other.retention.days()].sort()).toEqual([
       ['acc-1', 90],
-      ['acc-2', 365],
+      ['acc-2', 100],
     ]);
+    expect(await allPages(store, {}, 10)).toEqual(['acc-2-91', 'acc-1-91']);
     await client.close();
     await Promise.all([store.close(), other.close()]);
   });
 
+  test('two changes at once are carried out one after the other', async () => {
+    const { store } = await freshStore();
+    await insert(store, [aged(91, 1, 'acc-1'), aged(91, 2, 'acc-2')]);
+    await Promise.all([store.retention.set('acc-1', 100), store.retention.set('acc-1', 200), store.retention.set('acc-2', 92)]);
+    expect([...store.retention.days()].sort()).toEqual([
+      ['acc-1', 200],
+      ['acc-2', 92],
+    ]);
+    expect(await allPages(store, {}, 10)).toHaveLength(2);
+    await store.close();
+  });
+
   test('rows go three days after they expire, unless they are held', async () => {
     const { store, config } = await freshStore();
-    await insert(store, [aged(91, 1, 'acc-1'), aged(80, 3, 'acc-held')]);
     const client = createStoreClient(config);
-    await run(client, { query: "ALTER TABLE events UPDATE held = 1 WHERE account = 'acc-held'" }, { settings: { mutations_sync: 2 } });
-    await store.retention.set('acc-held', 10);
-    await insert(store, [aged(94, 2, 'acc-1')]);
+    const held = (event: Event) => Buffer.from(`${toLine(event)}\t1\n`);
+    await run(client, { query: 'INSERT INTO events (raw, held) FORMAT TSVRaw' }, { data: held(aged(95, 3, 'acc-held')) });
+    await insert(store, [aged(91, 1, 'acc-1'), aged(94, 2, 'acc-1')]);
     await run(client, { query: 'OPTIMIZE TABLE events FINAL' });
     const left = (await run(client, { query: 'SELECT id FROM events ORDER BY id FORMAT TSV' })).toString().trim().split('\n');
-    expect(left).toEqual(['acc-1-91', 'acc-held-80']);
+    expect(left).toEqual(['acc-1-91', 'acc-held-95']);
     expect(await allPages(store, {}, 10)).toEqual([]);
     await client.close();
     await store.close();

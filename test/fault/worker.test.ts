@@ -4,11 +4,22 @@ import { expect, it } from 'vitest';
 import { describeWithOpa, fixtureBundle } from '../peers/opa.js';
 import { clientOf, type RunningVerdict, removeFolder, startVerdict, temporaryFolder, until } from '../peers/verdict.js';
 
-type Decision = { readonly decision: boolean; readonly context: { readonly id: string; readonly policy: string; readonly reasons: readonly { readonly code: string }[] } };
-type Page = { readonly data: { readonly events: readonly { readonly action: string; readonly resource: { readonly id: string }; readonly details: Record<string, unknown> }[] } };
+type Decision = {
+  readonly decision: boolean;
+  readonly context: { readonly id: string; readonly policy: string; readonly reasons: readonly { readonly code: string }[] };
+};
+type Page = {
+  readonly data: {
+    readonly events: readonly { readonly action: string; readonly resource: { readonly id: string }; readonly details: Record<string, unknown> }[];
+  };
+};
 
 const SHIPPED = resolve(import.meta.dirname, '../../policies/bundle.tar.gz');
-const ask = (action: string) => ({ subject: { type: 'user', id: 'usr-1' }, action: { name: action }, resource: { type: 'instance', id: 'inst-1', properties: { account: 'acc-1' } } });
+const ask = (action: string) => ({
+  subject: { type: 'user', id: 'usr-1' },
+  action: { name: action },
+  resource: { type: 'instance', id: 'inst-1', properties: { account: 'acc-1' } },
+});
 
 const eventsOf = (client: ReturnType<typeof clientOf>, action: string): Promise<Page['data']['events']> =>
   until(`an event ${action}`, async () => {
@@ -22,7 +33,12 @@ await describeWithOpa('a policy that stands still', (opa) => {
     writeFileSync(join(folder, 'bundle.tar.gz'), await fixtureBundle(opa, 'slow'));
     const node = await startVerdict({
       folder,
-      env: { VERDICT_POLICY_BUNDLE: join(folder, 'bundle.tar.gz'), VERDICT_POLICY_TIMEOUT_MS: '1000', VERDICT_DECISION_WORKERS: '2', VERDICT_LOG_LEVEL: 'error' },
+      env: {
+        VERDICT_POLICY_BUNDLE: join(folder, 'bundle.tar.gz'),
+        VERDICT_POLICY_TIMEOUT_MS: '1000',
+        VERDICT_DECISION_WORKERS: '2',
+        VERDICT_LOG_LEVEL: 'error',
+      },
     });
     const client = clientOf(node);
     const before = node.processes();
@@ -50,10 +66,14 @@ await describeWithOpa('a policy that stands still', (opa) => {
   });
 });
 
-const hangUp = (node: RunningVerdict): void => process.kill(node.processes()[0] as number, 'SIGHUP');
+const hangUp = (node: RunningVerdict): void => {
+  process.kill(node.processes()[0] as number, 'SIGHUP');
+};
 
 await describeWithOpa('another bundle at SIGHUP', (opa) => {
-  it('takes the place of the old one, recorded with both revisions; one that does not load changes nothing, not even for a new worker', { timeout: 90_000 }, async () => {
+  it('takes the place of the old one, recorded with both revisions; one that does not load changes nothing, not even for a new worker', {
+    timeout: 90_000,
+  }, async () => {
     const folder = temporaryFolder();
     const bundle = join(folder, 'bundle.tar.gz');
     cpSync(SHIPPED, bundle);

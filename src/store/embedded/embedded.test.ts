@@ -1,7 +1,12 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { distFolder } from '../../../test/peers/dist.js';
 import { startStore, temporaryFolder } from '../../../test/peers/store.js';
 import type { EmbeddedStore } from './index.js';
 
@@ -20,6 +25,14 @@ afterAll(async () => {
   await store.stop();
   folder.remove();
 });
+
+/** A killed process whose parent is gone may wait for init to take note of it: it is dead all the same. */
+const isAlive = (pid: number): boolean => {
+  const state = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)])
+    .stdout.toString()
+    .trim();
+  return state !== '' && !state.startsWith('Z');
+};
 
 const rows = async (query: string, more: object = {}): Promise<unknown[]> => (await client.query({ query, format: 'JSONCompactEachRow', ...more })).json();
 
@@ -139,6 +152,29 @@ describe('the embedded store’s life', () => {
     expect(await (await through.query({ query: 'SELECT count() FROM t', format: 'TabSeparated' })).text()).toBe('2\n');
     await through.close();
     await second.stop();
+    own.remove();
+  }, 30_000);
+
+  test('it ends when its owner is killed, even while a query runs, and the folder is free again', async () => {
+    const own = temporaryFolder();
+    const launch = pathToFileURL(join(distFolder(), 'store', 'embedded', 'launch.js')).href;
+    const script = `import { startEmbeddedStore } from ${JSON.stringify(launch)};
+const log = { info: () => undefined, warn: () => undefined };
+const { url, username, password, pid } = await startEmbeddedStore({ dataDir: ${JSON.stringify(own.path)} }, { log });
+process.stdout.write(JSON.stringify({ url, username, password, pid }));`;
+    const owner = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [said] = (await once(owner.stdout, 'data')) as [Buffer];
+    const child = JSON.parse(said.toString()) as EmbeddedStore;
+    const busy = clientFor(child);
+    const query = busy.query({ query: 'SELECT count() FROM numbers(1000000000000)' }).catch(() => undefined);
+    // long enough for the query to have begun; it would take hours
+    await sleep(300);
+    owner.kill('SIGKILL');
+    const next = await startStore(own.path, { patience_ms: 15_000 });
+    await expect.poll(() => isAlive(child.pid), { timeout: 5000 }).toBe(false);
+    await query;
+    await busy.close();
+    await next.stop();
     own.remove();
   }, 30_000);
 });

@@ -69,14 +69,13 @@ export const newFront = (config: FrontConfig, engine: Engine): Server => {
     response.setHeader('x-clickhouse-query-id', queryId);
     response.setHeader('x-clickhouse-server-display-name', 'embedded');
     response.setHeader('x-clickhouse-timezone', 'UTC');
-    const body = await readBody(request);
     if (!timingSafeEqual(digest(credentialsOf(request, url)), expected))
       throw new QueryFailure(
         516,
         'Code: 516. DB::Exception: Authentication failed: password is incorrect, or there is no user with such name. (AUTHENTICATION_FAILED)',
       );
     if (url.pathname !== '/') throw new QueryFailure(60, `Code: 60. DB::Exception: There is no handle ${url.pathname}. (UNKNOWN_TABLE)`);
-    const statement = statementOf(url, body);
+    const statement = statementOf(url, await readBody(request));
     const started = performance.now();
     const result = await engine.run(statement);
     const format = /\bFORMAT\s+(\w+)\s*;?\s*$/i.exec(statement.query)?.[1] ?? statement.format;
@@ -92,7 +91,11 @@ export const newFront = (config: FrontConfig, engine: Engine): Server => {
 
   const server = createServer({ maxHeaderSize: 1024 * 1024, keepAliveTimeout: 30_000 }, (request, response) => {
     response.on('error', () => undefined);
-    answer(request, response).catch((error: unknown) => refuse(response, error, engine.version));
+    answer(request, response).catch((error: unknown) => {
+      // What is left of a body that was not read is thrown away.
+      request.resume();
+      refuse(response, error, engine.version);
+    });
   });
   server.requestTimeout = 0;
   return server;

@@ -56,11 +56,17 @@ const STDERR_KEPT = 4096;
 /** Threads for statements that run at the same time: libuv's own default is four. */
 const THREADS = '16';
 
+/** The one line of a crash's output that says what went wrong. */
+const headline = (stderr: string): string | undefined => {
+  const lines = stderr.split('\n').filter((line) => line.trim());
+  return lines.find((line) => /error|exception/i.test(line)) ?? lines.at(-1);
+};
+
 const sentence = (folder: string, port: number | undefined, failed: Extract<FromStore, { kind: 'failed' }>, stderr: string): StoreStartError => {
   if (/Cannot lock file/.test(stderr))
     return new StoreStartError('busy', `The store's folder ${folder} is in use by another process: stop that one, or choose another data_dir.`);
   if (failed.why === 'port') return new StoreStartError('port', `The embedded store's port ${port} on 127.0.0.1 is in use by another process.`);
-  const detail = stderr.trim().split('\n').at(-1) || failed.message;
+  const detail = headline(stderr) ?? failed.message;
   return new StoreStartError('other', `The embedded store can't be opened in ${folder}: ${detail}`);
 };
 
@@ -113,7 +119,8 @@ export const startEmbeddedStore = async (config: EmbeddedStoreConfig, deps: Embe
   };
   child.send(open, () => undefined);
   const first = await Promise.race([answered, exited]);
-  if (!('kind' in first)) throw new StoreStartError('other', `The embedded store's process ended while it started: ${stderr.trim() || JSON.stringify(first)}.`);
+  if (!('kind' in first))
+    throw new StoreStartError('other', `The embedded store's process ended while it started: ${headline(stderr) ?? JSON.stringify(first)}.`);
   if (first.kind === 'failed') {
     await exited;
     throw sentence(folder, config.port, first, stderr);

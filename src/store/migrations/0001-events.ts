@@ -107,7 +107,7 @@ const indexes = (): string[] => [
   'INDEX by_result result TYPE set(8) GRANULARITY 8',
   'INDEX by_kind kind TYPE set(4) GRANULARITY 8',
   // Five letters at a time: four would all be present in every 8,192 rows with hexadecimal ids in their details.
-  'INDEX by_words search TYPE ngrambf_v1(5, 131072, 3, 0) GRANULARITY 8',
+  'INDEX by_words search TYPE ngrambf_v1(5, 131072, 2, 0) GRANULARITY 8',
 ];
 
 /** What a line must have to be a row: anything else is refused as a whole insert, so that nothing unreadable is kept. */
@@ -118,6 +118,9 @@ const constraints = (): string[] => [
   "CONSTRAINT recorded_now CHECK recorded >= toDateTime64('2020-01-01 00:00:00', 3, 'UTC') AND recorded < toDateTime64('2100-01-01 00:00:00', 3, 'UTC')",
 ];
 
+/** A batch becomes one file instead of one for each column and index: a sixth less work for the same rows. */
+const COMPACT_BYTES = 64 * 1024 * 1024;
+
 const eventsTable = (placement: Placement): string => {
   const { eventsLocal, onCluster } = tablesOf(placement);
   const engine = placement.cluster ? "ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/events', '{replica}')" : 'ReplacingMergeTree';
@@ -127,7 +130,7 @@ const eventsTable = (placement: Placement): string => {
 PARTITION BY toYYYYMM(recorded)
 ORDER BY (account, timestamp, source, id, log, seq)
 TTL expires + toIntervalDay(3) DELETE WHERE held = 0
-SETTINGS index_granularity = 1024, fsync_after_insert = 1, fsync_part_directory = 1`;
+SETTINGS index_granularity = 1024, min_bytes_for_wide_part = ${COMPACT_BYTES}, fsync_after_insert = 1, fsync_part_directory = 1`;
 };
 
 const small = (placement: Placement, name: 'retention', version: string): string =>

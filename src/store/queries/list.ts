@@ -98,7 +98,7 @@ export const newList = (config: ListConfig, deps: { readonly client: StoreClient
         }
         if (got > 0) found.push(lines);
         count += got;
-        const window = full ? position.window : widened(position.window, now() - started);
+        const window = full ? position.window : widened(position.window, { took: now() - started, found: got, wanted: look.limit });
         if (full) position = { recorded: position.recorded, before: stamps.at(-1) as number, window };
         else if (last) return page(undefined);
         else position = { recorded: position.recorded, before: edge, window };

@@ -24,11 +24,12 @@ const MANY_STAMPS = 1000;
 
 /**
  * Where a walk begins: at the end of the time asked for, with what is recorded by `now`. One account's events are kept
- * in the order of their time, so they can be read from the newest on without a window, until that takes too long.
+ * in the order of their time, so they can be read from the newest on without a window, until that takes too long; but
+ * not for what every part of the table has a little of, and no index rules out: then each part would be looked into.
  */
 export const startOf = (filter: EventFilter, reach: Reach, now: number): Position => {
   const accounts = accountsOf(filter, reach);
-  const ordered = accounts !== 'all' && accounts.length === 1;
+  const ordered = accounts !== 'all' && accounts.length === 1 && filter.user === undefined && filter.q === undefined;
   return { recorded: now, before: Math.min(spanOf(filter).to, UNBOUNDED_MS), window: ordered ? UNBOUNDED_MS : FIRST_WINDOW_MS };
 };
 
@@ -38,9 +39,13 @@ export const windowOf = (position: Position, from: number, now: number): { reado
   return edge <= from ? { edge: from, last: true } : { edge, last: false };
 };
 
-/** A window that was looked through quickly is followed by a wider one. */
-export const widened = (window: number, tookMs: number): number => {
-  const wider = window * (tookMs < 200 ? WIDEN_BY : tookMs < 1000 ? 2 : 1);
+/** What came of a window: how long it took (milliseconds), how many rows it had, and how many were wanted. */
+export type Looked = { readonly took: number; readonly found: number; readonly wanted: number };
+
+/** The window after one that had too little: as wide as the rest should need, where it had anything, and much wider where it had nothing. */
+export const widened = (window: number, { took, found, wanted }: Looked): number => {
+  const needed = found === 0 ? WIDEN_BY : Math.min(WIDEN_BY, Math.max(1, (1.5 * (wanted - found)) / found));
+  const wider = Math.ceil(window * (took < 200 ? needed : took < 1000 ? Math.min(needed, 2) : 1));
   return wider > WIDEST_WINDOW_MS ? UNBOUNDED_MS : wider;
 };
 

@@ -62,7 +62,7 @@ export const newScan = (config: ScanConfig, { client, tables, now }: { readonly 
     const { rows, oldest, newest } = await looks.bounds(look, { signal });
     const { recorded } = position;
     if (rows < limit) {
-      const next = last ? undefined : { recorded, before: edge, window: widened(position.window, now() - started) };
+      const next = last ? undefined : { recorded, before: edge, window: widened(position.window, { took: now() - started, found: rows, wanted: limit }) };
       return { lines: rows === 0 ? undefined : await streamed(client, looks.lines({ ...look, from: oldest }), { seconds: config.seconds, signal }), next };
     }
     // More than asked for lies behind the oldest of these: its millisecond, which may hold many, belongs to the next segment.
