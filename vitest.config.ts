@@ -5,7 +5,6 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 120_000,
-    globalSetup: ['./test/peers/kafka-global.ts'],
     pool: 'forks',
     maxWorkers: 2,
     reporters: ['default'],

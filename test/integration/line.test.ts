@@ -19,8 +19,10 @@ type Found = {
 };
 type Page = { readonly data: { readonly events: readonly Found[]; readonly next_cursor?: string } };
 
+let stopKafka: () => Promise<unknown> = () => Promise.resolve();
 const onKafka = async (more: Record<string, string>): Promise<Record<string, string>> => {
-  const { brokers } = await sharedKafka();
+  const { brokers, stop } = await sharedKafka();
+  stopKafka = stop;
   return { VERDICT_KAFKA_BROKERS: brokers.join(','), VERDICT_KAFKA_TOPIC_PREFIX: `line-${process.pid}-${Date.now()}`, VERDICT_KAFKA_PARTITIONS: '4', ...more };
 };
 
@@ -55,6 +57,8 @@ describe.each(streams)('the whole line over $name', ({ env }) => {
     client.close();
     await node.stop();
     removeFolder(folder);
+    await stopKafka();
+    stopKafka = () => Promise.resolve();
   }, 60_000);
 
   it('keeps what it is told about an account, its members and its servers, and records each change', async () => {
