@@ -110,8 +110,7 @@ const journalConsumer = ({ name, limits, handle, environments, options, moved, w
       const at = read.get(slot);
       const start: CommitKey = at ? [at.log, at.seq + 1] : ['', 0];
       for (const { key, value } of env.commits.getRange({ start })) {
-        // A copy: what a range gives may lie in the mapped file itself, and its pages are written anew once it is released.
-        const chunk = unpackCommit(key, Buffer.from(value));
+        const chunk = unpackCommit(key, value);
         if (pending.length === 0) since = Date.now();
         pending.push(chunk);
         pendingBytes += chunk.lines.length;

@@ -42,8 +42,7 @@ const MANY = '/access/v1/evaluations';
 
 /**
  * Serves AuthZEN's two evaluation paths straight on node:http and hands every other request on. They are asked
- * thousands of times a second, and what a general router does for each request costs more than the decision
- * (docs/decisions says how much). Reading and answering are the same functions that the API is made of.
+ * thousands of times a second, and need nothing of a general router (docs/decisions/evaluation-front.md). Reading and answering are the same functions that the API is made of.
  */
 export const evaluationFront = (deps: EvaluationFrontDeps, other: Listener): Listener => {
   const now = deps.now ?? Date.now;
