@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Json, JsonObject } from '../event/index.js';
+import { isObject, type Json, type JsonObject } from '../event/index.js';
 import type { Posted } from '../ingest/record.js';
 
 /** CloudEvents 1.0 in its JSON format, structured and in batches. */
@@ -27,8 +27,6 @@ const CONTEXT = new Set(['specversion', 'id', 'source', 'type', 'time', 'subject
 const EXTENSION = /^[a-z0-9]{1,64}$/;
 
 const fault = (detail: string): Posted => ({ ok: false, code: 'cloudevent.invalid', detail });
-
-const isObject = (value: Json | undefined): value is JsonObject => value !== null && typeof value === 'object' && !Array.isArray(value);
 
 /** Turns a CloudEvent into what a producer would have posted: id, time and type become id, timestamp and action; the rest is in `data`. */
 export const fromCloudEvent = (value: Json): Posted => {

@@ -1,6 +1,6 @@
 import { checkChanges, EntityRefused } from '../evaluate/directory/limits.js';
 import type { EntityChange, EntityOutcome } from '../evaluate/directory/types.js';
-import { eventParts, type JsonObject, newAjv, newUlid, sayError } from '../event/index.js';
+import { eventParts, isObject, type JsonObject, newAjv, newUlid, sayError } from '../event/index.js';
 import type { Posted } from '../ingest/record.js';
 import { NDJSON_TYPES, readBatch } from './batch.js';
 import { BULK_BYTES, mediaTypeOf } from './body.js';
@@ -8,6 +8,7 @@ import { type Ask, failed, json, type Route, route } from './contract.js';
 import type { ApiDeps } from './deps.js';
 import { entityType, putOf } from './entities.js';
 import { isReservedType, keepingFault, placeOf } from './entity-rules.js';
+import { problem } from './problem.js';
 
 /** The most entities in one request. */
 export const MAX_ENTITIES = 1_000;
@@ -95,6 +96,8 @@ export const bulkEntityRoutes = (deps: ApiDeps): readonly Route[] => [
         MAX_ENTITIES,
       );
       if (!read.ok) return failed(read.problem);
+      const [only] = read.items;
+      if (read.items.length === 1 && only?.ok && !isObject(only.value)) return failed(problem(422, 'entity.invalid', 'An entity must be an object.'));
       return json({ data: { entities: await writeAll(read.items, ask, deps) } });
     },
   ),

@@ -1,6 +1,4 @@
-import type { Json, JsonObject } from '../event/index.js';
-
-const isObject = (value: Json | undefined): value is JsonObject => value !== null && typeof value === 'object' && !Array.isArray(value);
+import { isObject, type Json } from '../event/index.js';
 
 /** RFC 7396, section 2: null takes a member away, objects are merged, everything else replaces. */
 export const mergePatch = (target: Json | undefined, patch: Json): Json => {

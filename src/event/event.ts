@@ -4,6 +4,9 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
 /** A JSON object. */
 export type JsonObject = { readonly [key: string]: Json };
 
+/** An object, and neither a list nor null. */
+export const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /** Who acted. `email`, `ip` and `user_agent` are personal data: they can be erased without touching the rest. */
 export type Actor = {
   readonly type: string;

@@ -3,6 +3,7 @@ import { type Caller, holds, reaches } from '../caller/types.js';
 import {
   type EventDraft,
   eventParts,
+  isObject,
   type Json,
   type JsonObject,
   MAX_EVENT_BYTES,
@@ -94,8 +95,6 @@ const fault = (code: string, detail: string, status: Rejected['status'] = 422, a
   ok: false,
   fault: { status, code, detail, ...(account !== undefined && { account }) },
 });
-
-const isObject = (value: Json): value is JsonObject => value !== null && typeof value === 'object' && !Array.isArray(value);
 
 /** Makes a draft of what a producer posted, or says what is wrong with it. Pure. `now` in milliseconds since the epoch. */
 export const draftOf = (posted: Json, caller: Caller, now: number, newId: () => string = newEventId): Drafted => {

@@ -1,5 +1,5 @@
 import type { IHeaders, KafkaMessage, Message } from 'kafkajs';
-import type { JsonObject } from '../../event/index.js';
+import { isObject } from '../../event/index.js';
 import { isShallow, MAX_ID, MAX_TYPE } from './limits.js';
 import { type EntityState, versionOf } from './state.js';
 import type { Entity } from './types.js';
@@ -45,7 +45,6 @@ export const toMessage = ({ type, id, state, attempt, node, isRepair }: Omit<Ent
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 const isVersion = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 1;
-const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const headersOf = (headers: IHeaders | undefined): ((name: string) => string | undefined) => {
   return (name) => {
