@@ -66,6 +66,68 @@ await describeWithOpa('a policy that stands still', (opa) => {
   });
 });
 
+await describeWithOpa('a policy that fails', (opa) => {
+  const deciding = async (bundle: string, env: Readonly<Record<string, string>>, use: (client: ReturnType<typeof clientOf>) => Promise<void>) => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, 'bundle.tar.gz'), await fixtureBundle(opa, bundle));
+    const node = await startVerdict({ folder, env: { VERDICT_POLICY_BUNDLE: join(folder, 'bundle.tar.gz'), VERDICT_LOG_LEVEL: 'error', ...env } });
+    const client = clientOf(node);
+    const family = node.processes();
+    await use(client);
+    expect(node.processes()).toEqual(family);
+    client.close();
+    expect(await node.stop()).toBe(0);
+    removeFolder(folder);
+  };
+
+  const isDenied = async (client: ReturnType<typeof clientOf>, action: string): Promise<void> => {
+    const { decision, context } = await client.json<Decision>('POST', '/access/v1/evaluation', ask(action));
+    expect({ decision, codes: context.reasons.map(({ code }) => code) }).toEqual({ decision: false, codes: ['policy.error'] });
+    const recorded = await until('its record', async () => {
+      const found = await client.call('GET', `/v1/audit-logs/${context.id}`);
+      return found.status === 200 ? found.body : undefined;
+    });
+    expect(JSON.parse(recorded)).toMatchObject({ data: { result: 'denied', decision: { allow: false, reasons: [{ code: 'policy.error' }] } } });
+  };
+
+  it('by a trap denies that question, recorded with policy.error, and answers the next', { timeout: 60_000 }, () =>
+    deciding('trapping', {}, async (client) => {
+      await isDenied(client, 'policy.trap');
+      expect((await client.json<Decision>('POST', '/access/v1/evaluation', ask('instance.get'))).decision).toBe(true);
+    }),
+  );
+
+  it('by having no answer denies, recorded with policy.error', { timeout: 60_000 }, () =>
+    deciding('undefined', {}, async (client) => {
+      await isDenied(client, 'instance.get');
+      expect((await client.json<Decision>('POST', '/access/v1/evaluation', ask('policy.defined'))).decision).toBe(true);
+    }),
+  );
+
+  it('by taking long in every one of a thousand questions of a request costs no worker its life, and others their turn', { timeout: 90_000 }, () =>
+    deciding('slow', { VERDICT_POLICY_TIMEOUT_MS: '500' }, async (client) => {
+      const begun = performance.now();
+      const evaluations = Array.from({ length: 1_000 }, () => ({}));
+      const batch = client.json<{ evaluations: readonly Decision[] }>('POST', '/access/v1/evaluations', { ...ask('policy.heavy'), evaluations });
+      let others = 0;
+      let isDone = false;
+      const asking = (async () => {
+        while (!isDone) {
+          await client.json('POST', '/access/v1/evaluation', ask('instance.get'));
+          others += 1;
+        }
+      })();
+      const answers = (await batch).evaluations;
+      isDone = true;
+      const took = performance.now() - begun;
+      await asking;
+      expect(answers.map(({ decision }) => decision)).toEqual(evaluations.map(() => true));
+      expect(took).toBeGreaterThan(500);
+      expect(others).toBeGreaterThan(3);
+    }),
+  );
+});
+
 const hangUp = (node: RunningVerdict): void => {
   process.kill(node.processes()[0] as number, 'SIGHUP');
 };
