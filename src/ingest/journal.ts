@@ -1,5 +1,9 @@
-import { type EventDraft, EventTooLarge, MAX_EVENT_BYTES, newEventId, newUlid, place, SYSTEM_ACCOUNT, toLine } from '../event/index.js';
-import { type CommitKey, commitCount, type JournalEnvironment, openJournalEnvironment, packCommit } from './journal-env.js';
+import { type EventDraft, EventTooLarge, MAX_EVENT_BYTES, newUlid, type Position, place, toLine } from '../event/index.js';
+import { type Commit, groupCommit, type Waiting } from './journal-commit.js';
+import { commitCount, type JournalEnvironment, openJournalEnvironment, packCommit } from './journal-env.js';
+import { fingerprintMemory } from './journal-fingerprints.js';
+import { brokerWaiters } from './journal-handover.js';
+import { logClosed, logHead, logOpened } from './journal-life.js';
 import { type Fingerprint, type Intent, type Journal, JournalUnavailable, type Recorded } from './journal-types.js';
 
 export type JournalOptions = {
@@ -15,15 +19,8 @@ export type JournalOptions = {
   readonly now?: () => number;
 };
 
-type Waiting = { readonly resolve: () => void; readonly reject: (error: Error) => void };
-type Append = Waiting & {
-  readonly fingerprints: readonly (readonly [Fingerprint, Recorded])[];
-  readonly fulfils: readonly string[];
-};
-
-const REMEMBER_MS = 48 * 3_600_000;
 const IDLE_RELEASE_MS = 200;
-const FORGET_AT_ONCE = 5_000;
+const ANNOUNCE_MS = 60_000;
 
 /**
  * Opens this worker's journal and starts a new log in it. If an earlier life ended without closing its log, the new
@@ -35,20 +32,6 @@ export const openJournal = async (options: JournalOptions): Promise<Journal> => 
   return journal;
 };
 
-/** An act of the journal itself, under Verdict's own account. */
-const lifeEvent = (action: string, log: string, details: EventDraft['details'], now: number): EventDraft => ({
-  id: newEventId(),
-  timestamp: new Date(now).toISOString(),
-  account: SYSTEM_ACCOUNT,
-  kind: 'activity',
-  actor: { type: 'service', id: 'verdict' },
-  action,
-  resource: { type: 'log', id: log },
-  result: 'success',
-  source: 'verdict',
-  ...(details && { details }),
-});
-
 /** Why a commit failed: lmdb's error carries the cause as a promise that rejects with it. */
 const causeOf = async (error: unknown): Promise<Error> => {
   const cause: unknown = await Promise.resolve((error as { commitError?: unknown }).commitError).catch((reason: unknown) => reason);
@@ -56,193 +39,137 @@ const causeOf = async (error: unknown): Promise<Error> => {
   return error instanceof Error ? error : new Error(String(error));
 };
 
-const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
-  const now = options.now ?? Date.now;
-  const log = newUlid();
-  let seq = 0;
-  let announced = 0;
-  let failed: JournalUnavailable | undefined;
-  let closing = false;
-
-  // What the next commit will hold.
-  let lines: string[] = [];
-  let lineBytes = 0;
-  let firstSeq = 1;
-  let appends: Append[] = [];
-  let intended: { readonly intents: readonly Intent[]; readonly waiting: Waiting }[] = [];
-  let abandoned: { readonly changes: readonly string[]; readonly waiting: Waiting }[] = [];
-  let released: CommitKey[] = [];
-  const releasing = new Set<string>();
-  let committing: Promise<void> | undefined;
-  let scheduled = false;
-  let idleTimer: NodeJS.Timeout | undefined;
-
-  // What stands on disk and was not handed on.
-  const depth = { events: 0, bytes: 0 };
-  const awaitingBrokers: { readonly log: string; readonly seq: number; readonly waiting: Waiting }[] = [];
-  const pendingFingerprints = new Map<string, Recorded & { readonly content: string }>();
-
-  for (const { value } of env.commits.getRange()) {
-    depth.events += commitCount(value);
-    depth.bytes += value.length;
-  }
-
-  let stampMs = 0;
+/** The clock's time as RFC 3339, made once for each millisecond. */
+const stamps = (now: () => number) => {
+  let made = Number.NaN;
   let stamp = '';
-  const recordedNow = (): string => {
+  return (): string => {
     const ms = now();
-    if (ms !== stampMs) {
-      stampMs = ms;
+    if (ms !== made) {
+      made = ms;
       stamp = new Date(ms).toISOString();
     }
     return stamp;
   };
+};
 
-  const schedule = (): void => {
-    if (scheduled || committing || failed) return;
-    scheduled = true;
-    setImmediate(() => {
-      scheduled = false;
-      void commitLoop();
-    });
+/** Events and bytes that stand on disk and were not handed on. */
+const depthOf = (env: JournalEnvironment): { events: number; bytes: number } => {
+  const depth = { events: 0, bytes: 0 };
+  for (const { value } of env.commits.getRange()) {
+    depth.events += commitCount(value);
+    depth.bytes += value.length;
+  }
+  return depth;
+};
+
+const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
+  const now = options.now ?? Date.now;
+  const recordedNow = stamps(now);
+  const log = newUlid();
+  const depth = depthOf(env);
+  const fingerprints = fingerprintMemory(env, now);
+  const brokers = brokerWaiters();
+  const releasing = new Set<string>();
+  let seq = 0;
+  let announced = 0;
+  let failed: JournalUnavailable | undefined;
+  let isClosing = false;
+  let idleTimer: NodeJS.Timeout | undefined;
+
+  const write = (commit: Commit): void => {
+    if (commit.lines.length > 0) {
+      const value = packCommit(commit.lines.length, Buffer.from(commit.lines.join('')));
+      void env.commits.put([log, commit.first], value);
+      void env.state.put('head', { log, seq: commit.first + commit.lines.length - 1, closed: commit.closes });
+      commit.bytes = value.length;
+    }
+    for (const append of commit.appends) {
+      for (const change of append.fulfils) void env.intents.remove(change);
+      for (const [fingerprint, recorded] of append.fingerprints) fingerprints.write(fingerprint, recorded);
+    }
+    for (const { change, draft } of commit.intents) void env.intents.put(change, draft);
+    for (const change of commit.struck) void env.intents.remove(change);
+    for (const key of commit.released) void env.commits.remove(key);
   };
 
-  const fail = (error: Error): void => {
-    failed = new JournalUnavailable(
+  const onWritten = (commit: Commit): void => {
+    depth.events += commit.lines.length;
+    depth.bytes += commit.bytes;
+    for (const [name, first] of commit.released) releasing.delete(`${name}/${first}`);
+    const at = { log, seq: commit.first + commit.lines.length - 1 };
+    for (const append of commit.appends) {
+      for (const [fingerprint] of append.fingerprints) fingerprints.written(fingerprint);
+      if (options.durability === 'kafka') brokers.add(at, append);
+      else append.resolve();
+    }
+    for (const waiting of commit.others) waiting.resolve();
+    if (commit.lines.length > 0) options.onCommit?.(commit.lines.length);
+  };
+
+  const onFailed = async (error: unknown, waiting: () => readonly Waiting[]): Promise<void> => {
+    const { message } = await causeOf(error);
+    const failure = new JournalUnavailable(
       'journal.failed',
-      `The journal in ${options.path} could not be written (${error.message}); this process stops answering and is replaced.`,
+      `The journal in ${options.path} could not be written (${message}); this process stops answering and is replaced.`,
     );
-    const failure = failed;
-    for (const waiting of [
-      ...appends,
-      ...intended.map((one) => one.waiting),
-      ...abandoned.map((one) => one.waiting),
-      ...awaitingBrokers.map((one) => one.waiting),
-    ])
-      waiting.reject(failure);
-    appends = [];
-    intended = [];
-    abandoned = [];
-    awaitingBrokers.length = 0;
+    failed = failure;
+    for (const one of [...waiting(), ...brokers.drop()]) one.reject(failure);
     options.onFailure(failure);
   };
 
-  const isIdle = (): boolean => lines.length === 0 && intended.length === 0 && abandoned.length === 0 && released.length === 0;
-
-  const commitLoop = async (): Promise<void> => {
-    while (!failed && !committing && !isIdle()) {
-      committing = commitOnce();
-      await committing;
-      committing = undefined;
-    }
-  };
-
-  const commitOnce = async (): Promise<void> => {
-    const batch = { lines, bytes: lineBytes, first: firstSeq, last: seq, appends, intended, abandoned, released };
-    lines = [];
-    lineBytes = 0;
-    firstSeq = seq + 1;
-    appends = [];
-    intended = [];
-    abandoned = [];
-    released = [];
-    const mine: Waiting[] = [...batch.appends, ...batch.intended.map((one) => one.waiting), ...batch.abandoned.map((one) => one.waiting)];
-    try {
-      await env.root.batch(() => write(batch));
-    } catch (error) {
-      const reason = await causeOf(error);
-      fail(reason);
-      for (const waiting of mine) waiting.reject(failed as JournalUnavailable);
-      return;
-    }
-    depth.events += batch.lines.length;
-    for (const key of batch.released) releasing.delete(`${key[0]}/${key[1]}`);
-    for (const append of batch.appends) for (const [fingerprint] of append.fingerprints) pendingFingerprints.delete(fingerprint.key);
-    if (options.durability === 'kafka') for (const append of batch.appends) awaitingBrokers.push({ log, seq: batch.last, waiting: append });
-    for (const waiting of options.durability === 'kafka' ? mine.slice(batch.appends.length) : mine) waiting.resolve();
-    if (batch.lines.length > 0) options.onCommit?.(batch.lines.length);
-  };
-
-  const write = (batch: {
-    readonly lines: readonly string[];
-    readonly first: number;
-    readonly last: number;
-    readonly appends: readonly Append[];
-    readonly intended: typeof intended;
-    readonly abandoned: typeof abandoned;
-    readonly released: readonly CommitKey[];
-  }): void => {
-    if (batch.lines.length > 0) {
-      const value = packCommit(batch.lines.length, Buffer.from(batch.lines.join('')));
-      void env.commits.put([log, batch.first], value);
-      void env.state.put('head', { log, seq: batch.last, closed: closing });
-      depth.bytes += value.length;
-    }
-    for (const append of batch.appends) {
-      for (const change of append.fulfils) void env.intents.remove(change);
-      for (const [fingerprint, recorded] of append.fingerprints) {
-        void env.fingerprints.put(fingerprint.key, { ...recorded, content: fingerprint.content });
-        void env.fingerprintTimes.put([now(), fingerprint.key], '');
-      }
-    }
-    for (const { intents } of batch.intended) for (const intent of intents) void env.intents.put(intent.change, intent.draft);
-    for (const { changes } of batch.abandoned) for (const change of changes) void env.intents.remove(change);
-    for (const key of batch.released) void env.commits.remove(key);
-  };
+  const commits = groupCommit({ write: (commit) => env.root.batch(() => write(commit)), onWritten, onFailed });
 
   const refuse = (bytes: number): void => {
     if (failed) throw failed;
-    if (closing) throw new JournalUnavailable('journal.closed', 'This process is stopping and takes no more events; ask again, another one answers.');
-    if (depth.bytes + lineBytes + bytes > options.maxBytes)
+    if (isClosing) throw new JournalUnavailable('journal.closed', 'This process is stopping and takes no more events; ask again, another one answers.');
+    if (depth.bytes + commits.pending().bytes + bytes > options.maxBytes)
       throw new JournalUnavailable(
         'journal.full',
         `The journal in ${options.path} is full: ${depth.bytes} of ${options.maxBytes} bytes (journal.max_bytes) wait for the store. Nothing is recorded or allowed until the store takes them.`,
       );
   };
 
-  const enqueue = (drafts: readonly EventDraft[], fingerprints: readonly (Fingerprint | undefined)[], fulfils: readonly string[]) => {
-    const start = seq;
+  const lineOf = (draft: EventDraft, position: Position, recorded: string, index: number): string => {
+    const text = `${toLine(place(draft, position, recorded))}\n`;
+    if (text.length > MAX_EVENT_BYTES / 3 && Buffer.byteLength(text) > MAX_EVENT_BYTES) throw new EventTooLarge(index);
+    return text;
+  };
+
+  const noted = (results: readonly Recorded[], given: readonly (Fingerprint | undefined)[]): (readonly [Fingerprint, Recorded])[] => {
+    const found: (readonly [Fingerprint, Recorded])[] = [];
+    for (const [index, fingerprint] of given.entries()) {
+      const result = results[index];
+      if (!fingerprint || !result) continue;
+      fingerprints.note(fingerprint, result);
+      found.push([fingerprint, result]);
+    }
+    return found;
+  };
+
+  const enqueue = (drafts: readonly EventDraft[], given: readonly (Fingerprint | undefined)[], fulfils: readonly string[]) => {
     const recorded = recordedNow();
-    const texts = drafts.map((draft, index) => {
-      const text = `${toLine(place(draft, { log, seq: start + index + 1 }, recorded))}\n`;
-      if (text.length > MAX_EVENT_BYTES / 3 && Buffer.byteLength(text) > MAX_EVENT_BYTES) throw new EventTooLarge(index);
-      return text;
-    });
+    const results = drafts.map((draft, index): Recorded => ({ id: draft.id, log, seq: seq + index + 1, recorded }));
+    const texts = drafts.map((draft, index) => lineOf(draft, results[index] as Recorded, recorded, index));
     const bytes = texts.reduce((sum, text) => sum + text.length, 0);
     refuse(bytes);
+    const commit = commits.next();
+    if (commit.lines.length === 0) commit.first = seq + 1;
     seq += drafts.length;
-    lineBytes += bytes;
-    for (const text of texts) lines.push(text);
-    const results = drafts.map((draft, index): Recorded => ({ id: draft.id, log, seq: start + index + 1, recorded }));
-    const stamped = results.flatMap((result, index) => {
-      const fingerprint = fingerprints[index];
-      if (!fingerprint) return [];
-      pendingFingerprints.set(fingerprint.key, { ...result, content: fingerprint.content });
-      return [[fingerprint, result] as const];
-    });
-    const done = new Promise<void>((resolve, reject) => appends.push({ resolve, reject, fingerprints: stamped, fulfils }));
-    schedule();
+    commit.bytes += bytes;
+    for (const text of texts) commit.lines.push(text);
+    const done = new Promise<void>((resolve, reject) => commit.appends.push({ resolve, reject, fingerprints: noted(results, given), fulfils }));
+    commits.schedule();
     return { results, done };
   };
 
-  const append: Journal['append'] = async (drafts, { fingerprints = [], fulfils = [] } = {}) => {
-    const { results, done } = enqueue(drafts, fingerprints, fulfils);
-    await done;
-    return results;
-  };
-
-  /** Forgets what is older than two days, some at a time, so that no answer waits for it. */
-  const forgetOld = (): void => {
-    const old = [...env.fingerprintTimes.getKeys({ end: [now() - REMEMBER_MS, ''], limit: FORGET_AT_ONCE, snapshot: false })];
-    if (old.length === 0 || failed || closing) return;
-    void env.root
-      .batch(() => {
-        for (const [time, key] of old) {
-          void env.fingerprints.remove(key);
-          void env.fingerprintTimes.remove([time, key]);
-        }
-      })
-      .then(forgetOld, () => undefined);
+  const asked = (add: (commit: Commit) => void): Promise<void> => {
+    refuse(0);
+    const commit = commits.next();
+    add(commit);
+    const done = new Promise<void>((resolve, reject) => commit.others.push({ resolve, reject }));
+    commits.schedule();
+    return done;
   };
 
   const release: Journal['release'] = (through, last) => {
@@ -250,76 +177,73 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
       const mark = `${key[0]}/${key[1]}`;
       if (releasing.has(mark)) continue;
       releasing.add(mark);
-      released.push(key);
+      commits.next().released.push(key);
       depth.events -= commitCount(value);
       depth.bytes -= value.length;
     }
-    for (let index = awaitingBrokers.length - 1; index >= 0; index--) {
-      const one = awaitingBrokers[index] as (typeof awaitingBrokers)[number];
-      if (one.log > through || (one.log === through && one.seq > last)) continue;
-      awaitingBrokers.splice(index, 1);
-      one.waiting.resolve();
-    }
+    brokers.handedOn(through, last);
     idleTimer ??= setTimeout(() => {
       idleTimer = undefined;
-      schedule();
+      commits.schedule();
     }, IDLE_RELEASE_MS).unref();
   };
 
   /** Resolves when an earlier record is as safe as an answer needs it: on disk it is; on the brokers once it was handed on. */
-  const settled: Journal['settled'] = async ({ log: name, seq: place }) => {
+  const settled: Journal['settled'] = async (position) => {
     if (options.durability === 'disk') return;
-    const [commit] = env.commits.getRange({ start: [name, place], end: [name, 0], reverse: true, limit: 1 });
-    const isStanding = commit !== undefined && commit.key[1] + commitCount(commit.value) > place && !releasing.has(`${name}/${commit.key[1]}`);
-    if (!isStanding) return;
-    await new Promise<void>((resolve, reject) => awaitingBrokers.push({ log: name, seq: place, waiting: { resolve, reject } }));
+    const [commit] = env.commits.getRange({ start: [position.log, position.seq], end: [position.log, 0], reverse: true, limit: 1 });
+    const isStanding = commit && commit.key[1] + commitCount(commit.value) > position.seq && !releasing.has(`${position.log}/${commit.key[1]}`);
+    if (isStanding) await new Promise<void>((resolve, reject) => brokers.add(position, { resolve, reject }));
   };
 
-  const begin = async (): Promise<void> => {
-    const previous = env.state.get('head');
-    const opened = lifeEvent('log.opened', log, { log }, now());
-    const closed = previous && !previous.closed ? [lifeEvent('log.closed', previous.log, { log: previous.log, last: previous.seq, clean: false }, now())] : [];
-    const { done } = enqueue([...closed, opened], [], []);
+  /** Writes an act of the log itself; waits for the disk alone, for nobody is answered by it. */
+  const act = async (drafts: readonly EventDraft[]): Promise<void> => {
+    const { done } = enqueue(drafts, [], []);
     if (options.durability === 'disk') await done;
     else done.catch(() => undefined);
   };
 
-  const announce = (): void => {
-    forgetOld();
-    if (failed || closing || seq === announced) return;
-    try {
-      enqueue([lifeEvent('log.head', log, { log, last: seq }, now())], [], []).done.catch(() => undefined);
-      announced = seq;
-    } catch {
-      // A full journal announces nothing; the next minute tries again.
-    }
+  const begin = async (): Promise<void> => {
+    const previous = env.state.get('head');
+    const closed = previous && !previous.closed ? [logClosed(previous, false, now())] : [];
+    await act([...closed, logOpened(log, now())]);
   };
-  const announcer = setInterval(announce, 60_000).unref();
 
-  const settle = async (): Promise<void> => {
-    while (!failed && (committing || scheduled || !isIdle())) {
-      schedule();
-      await (committing ?? new Promise((resolve) => setImmediate(resolve)));
-    }
+  const forgetOld = async (): Promise<void> => {
+    while (!failed && !isClosing && (await fingerprints.forgetOld()));
   };
+
+  const announce = (): void => {
+    forgetOld().catch(() => undefined);
+    if (failed || isClosing || seq === announced) return;
+    // A full journal announces nothing; the next minute tries again.
+    const announcing = act([logHead({ log, seq }, now())]);
+    announced = seq;
+    announcing.catch(() => {
+      announced = 0;
+    });
+  };
+  const announcer = setInterval(announce, ANNOUNCE_MS).unref();
 
   const end = async (): Promise<void> => {
     clearInterval(announcer);
     clearTimeout(idleTimer);
-    if (!failed && !closing) {
-      await settle();
-      const last = seq + 1;
-      const { done } = enqueue([lifeEvent('log.closed', log, { log, last, clean: true }, now())], [], []);
-      closing = true;
-      if (options.durability === 'disk') await done.catch(() => undefined);
-      else done.catch(() => undefined);
-      await settle();
-    }
+    if (failed || isClosing) return;
+    await commits.settle();
+    const closed = act([logClosed({ log, seq: seq + 1 }, true, now())]);
+    commits.next().closes = true;
+    isClosing = true;
+    await closed.catch(() => undefined);
+    await commits.settle();
   };
 
   return {
     log,
-    append,
+    append: async (drafts, { fingerprints: given = [], fulfils = [] } = {}) => {
+      const { results, done } = enqueue(drafts, given, fulfils);
+      await done;
+      return results;
+    },
     begin,
     end,
     close: async () => {
@@ -329,22 +253,13 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
     release,
     settled,
     announce,
-    depth: () => ({ events: depth.events + lines.length, bytes: depth.bytes + lineBytes }),
-    known: (key: string) => pendingFingerprints.get(key) ?? (env.fingerprints.get(key) as (Recorded & { content: string }) | undefined),
-    intend: (intents: readonly Intent[]) => {
-      refuse(0);
-      return new Promise<void>((resolve, reject) => {
-        intended.push({ intents, waiting: { resolve, reject } });
-        schedule();
-      });
+    depth: () => {
+      const { events, bytes } = commits.pending();
+      return { events: depth.events + events, bytes: depth.bytes + bytes };
     },
-    abandon: (changes: readonly string[]) => {
-      refuse(0);
-      return new Promise<void>((resolve, reject) => {
-        abandoned.push({ changes, waiting: { resolve, reject } });
-        schedule();
-      });
-    },
+    known: fingerprints.known,
+    intend: (intents: readonly Intent[]) => asked((commit) => commit.intents.push(...intents)),
+    abandon: (changes: readonly string[]) => asked((commit) => commit.struck.push(...changes)),
     openIntents: () => [...env.intents.getRange()].map(({ key, value }) => ({ change: key, draft: value as EventDraft })),
   } satisfies Journal & { begin: () => Promise<void> };
 };
