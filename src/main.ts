@@ -42,6 +42,8 @@ export const serve = async ({ configPath, demo = false }: ServeOptions): Promise
   const { config, warnings } = loadConfig(process.env, configPath);
   const log = loggerOf(config, 'supervisor');
   for (const warning of warnings) log.warn(warning);
+  if (demo && config.http.tls.cert !== '')
+    throw new StartError('The sample day of --demo is played over plain HTTP: start without --demo, or without http.tls.');
   const bundle = await readBundle(config);
   const folder = await openDataFolder(config.data_dir);
   try {

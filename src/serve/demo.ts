@@ -30,12 +30,28 @@ const STEPS_AT_ONCE = 200;
 
 const fixture = (name: string): string => fileURLToPath(new URL(name, FIXTURES));
 
+/** How far the sample day was played, kept in the directory as `sample/day`: one that was cut off midway goes on from there. */
+type Progress = { readonly start: string; readonly played: number; readonly done: boolean };
+
+const first = async (client: Client, type: string): Promise<JsonObject | undefined> => {
+  const { body } = await client.call('GET', `/v1/entities/${type}`, { query: { limit: 1 } });
+  return (body as { readonly data: { readonly entities: readonly { readonly properties: JsonObject }[] } }).data.entities[0]?.properties;
+};
+
 const isEmpty = async (client: Client): Promise<boolean> => {
-  for (const type of ['account', 'user', 'membership']) {
-    const { body } = await client.call('GET', `/v1/entities/${type}`, { query: { limit: 1 } });
-    if ((body as { readonly data: { readonly entities: readonly unknown[] } }).data.entities.length > 0) return false;
-  }
+  for (const type of ['account', 'user', 'membership']) if (await first(client, type)) return false;
   return true;
+};
+
+const noteProgress = async (client: Client, progress: Progress): Promise<void> => {
+  await client.call('PUT', '/v1/entities/sample/day', { body: { properties: progress } });
+};
+
+/** What is left to play, if anything: a day that was begun, or, where nobody is known yet, a new one that ends now. */
+const toPlay = async (client: Client, now: number): Promise<Progress | undefined> => {
+  const begun = (await first(client, 'sample')) as Progress | undefined;
+  if (begun) return begun.done ? undefined : begun;
+  return (await isEmpty(client)) ? { start: new Date(now - DAY_MS).toISOString(), played: 0, done: false } : undefined;
 };
 
 const writeEntities = async (client: Client): Promise<number> => {
@@ -78,18 +94,26 @@ async function* steps(): AsyncGenerator<Step> {
   for await (const { text } of readLines(fixture('traffic.ndjson'))) yield JSON.parse(text) as Step;
 }
 
-const playDay = async (client: Client, log: DemoOptions['log'], start: number): Promise<{ readonly played: number; readonly last: string | undefined }> => {
+const playDay = async (
+  client: Client,
+  log: DemoOptions['log'],
+  progress: Progress,
+): Promise<{ readonly played: number; readonly last: string | undefined }> => {
+  const { start } = progress;
   let played = 0;
   let last: string | undefined;
   let said = Date.now();
   for await (const group of groupsOf(steps(), STEPS_AT_ONCE)) {
-    last = (await playSteps(client, group, start)) ?? last;
     played += group.length;
+    if (played <= progress.played) continue;
+    last = (await playSteps(client, group, Date.parse(start))) ?? last;
+    await noteProgress(client, { start, played, done: false });
     if (Date.now() - said > PROGRESS_MS) {
       log(`Playing the sample day: ${played} steps so far.`);
       said = Date.now();
     }
   }
+  await noteProgress(client, { start, played, done: true });
   return { played, last };
 };
 
@@ -126,16 +150,17 @@ export const commandsToTry = ({ url, tokenFile }: Pick<DemoOptions, 'url' | 'tok
 
 /**
  * Fills an empty node with the sample platform and plays a day of its traffic, ending now, through the public API only.
- * A node that knows anybody already is left as it is. Ends by saying where the node is and what to try.
+ * A day that was cut off midway is played to its end; a node that knows anybody else already is left as it is. Ends by saying where the node is and what to try.
  * Rejects where the node refuses a part of it.
  */
 export const playDemo = async (options: DemoOptions): Promise<void> => {
   const { url, token, log } = options;
   const client = createClient({ url, token });
-  if (await isEmpty(client)) {
-    const start = (options.now ?? Date.now)() - DAY_MS;
+  const progress = await toPlay(client, (options.now ?? Date.now)());
+  if (progress) {
+    await noteProgress(client, progress);
     const entities = await writeEntities(client);
-    const { played, last } = await playDay(client, log, start);
+    const { played, last } = await playDay(client, log, progress);
     if (last !== undefined) await untilQueryable(client, log, last);
     log(`The sample platform is in place: ${entities} entities in three accounts, and ${played} steps of their last 24 hours.`);
   } else log('The directory is not empty: the sample platform is left out.');
