@@ -80,9 +80,9 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
     quarantine,
     conflicts,
     ranges,
-    record: async (draft) => {
+    record: async (draft, once) => {
       try {
-        await record(draft);
+        if (!own.known(once)) await own.append([draft], { fingerprints: [{ key: once, content: '' }] });
       } catch (error) {
         log.error({ action: draft.action, error: (error as Error).message }, 'an act of the pipeline could not be recorded');
       }

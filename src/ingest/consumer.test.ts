@@ -41,6 +41,7 @@ let ranges: Ranges;
 let stored: string[];
 let aside: SetAside[];
 let recorded: EventDraft[];
+const names = new Set<string>();
 
 beforeEach(() => {
   path = mkdtempSync(join(tmpdir(), 'verdict-consumer-'));
@@ -49,6 +50,7 @@ beforeEach(() => {
   stored = [];
   aside = [];
   recorded = [];
+  names.clear();
 });
 afterEach(async () => {
   await conflicts.close();
@@ -73,7 +75,9 @@ const handler = (answer?: () => Inserted) =>
     },
     conflicts,
     ranges,
-    record: async (draft) => {
+    record: async (draft, once) => {
+      if (!once || names.has(once)) return;
+      names.add(once);
       recorded.push(draft);
     },
   });
@@ -95,6 +99,13 @@ describe('the consumer that fills the store', () => {
     expect(recorded.map((draft) => draft.action)).toEqual(['event.quarantined', 'event.quarantined']);
     expect(JSON.stringify(recorded)).not.toContain('poison');
     expect(ranges.list()).toEqual([{ log, from: 1, to: 100 }]);
+  });
+
+  it('records once what it sets aside, though the same batch comes again after a crash', async () => {
+    const batch = [chunk([activity(1, { action: 'poison' }), activity(2)])];
+    await handler()(batch);
+    await handler()(batch);
+    expect(recorded.map((draft) => draft.action)).toEqual(['event.quarantined']);
   });
 
   it('rejects while the store takes nothing, so that the stream hands the batch again', async () => {

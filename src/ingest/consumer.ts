@@ -1,7 +1,7 @@
 import { type Event, type EventDraft, newEventId, type Position, SYSTEM_ACCOUNT } from '../event/index.js';
 import type { Conflicts } from './conflicts.js';
 import { isDecisionLine, splitLines } from './lines.js';
-import type { SetAside } from './quarantine.js';
+import { quarantineId, type SetAside } from './quarantine.js';
 import type { Ranges } from './ranges.js';
 import type { Batch, Handler } from './stream.js';
 
@@ -16,8 +16,8 @@ export type ConsumerDeps = {
   readonly quarantine: { readonly put: (items: readonly SetAside[]) => Promise<void> };
   readonly conflicts: Conflicts;
   readonly ranges: Ranges;
-  /** Records an act of Verdict's own. */
-  readonly record: (draft: EventDraft) => Promise<unknown>;
+  /** Records an act of Verdict's own, unless one of the same name `once` was recorded before: a batch may come again after a crash. */
+  readonly record: (draft: EventDraft, once: string) => Promise<unknown>;
   readonly observe?: (batch: { readonly events: number; readonly bytes: number; readonly quarantined: number; readonly seconds: number }) => void;
   readonly now?: () => number;
 };
@@ -47,7 +47,7 @@ export const storeHandler = (deps: ConsumerDeps): Handler => {
     const aside = [...bad, ...refused];
     if (aside.length > 0) {
       await deps.quarantine.put(aside);
-      for (const item of aside) await deps.record(quarantined(item, now()));
+      for (const item of aside) await deps.record(quarantined(item, now()), quarantineId(item));
     }
     await deps.conflicts.flush();
     await deps.ranges.add(batch.filter((chunk) => chunk.log !== ''));
