@@ -127,7 +127,8 @@ const decisionRows = async (opa) => {
     }
   const rows = contenders.map((one) => ({ name: one.name, per: one.per, memory: memory.get(one), ...middle(runs.get(one)) }));
   progress('counting what the stores hold');
-  const found = { elsewhere: await countedIn(store), here: await decisionsFound(local) };
+  const elsewhere = await countedIn(store);
+  const found = { elsewhere: elsewhere.found, bytes: elsewhere.bytes, here: await decisionsFound(local) };
   for (const one of [remote, local, two, peer, store]) await one.stop();
   jwt.stop();
   return { rows, answered, found };
@@ -142,8 +143,13 @@ const countedIn = async (store) => {
     format: 'JSONEachRow',
   });
   const [{ found }] = await result.json();
+  const parts = await client.query({
+    query: "SELECT sum(bytes_on_disk) / sum(rows) AS bytes FROM system.parts WHERE active AND database = 'verdict' AND table = 'events'",
+    format: 'JSONEachRow',
+  });
+  const [{ bytes }] = await parts.json();
   await client.close();
-  return found;
+  return { found, bytes };
 };
 
 const drained = async (node) => {
@@ -212,7 +218,7 @@ Written by \`npm run bench\`. Machine: ${machine()}. Verdict's whole process fam
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ${table.join('\n')}
 
-Memory is the proportional set size of all processes of the row at its peak. Found afterwards, the warm-up included: ${number(found.elsewhere)} decisions in the store elsewhere of ${number(answered.elsewhere)} answered, ${number(found.here)} in chDB of ${number(answered.here)} answered; a few more than answered are those in flight when the load ended.
+Memory is the proportional set size of all processes of the row at its peak. Found afterwards, the warm-up included: ${number(found.elsewhere)} decisions in the store elsewhere of ${number(answered.elsewhere)} answered, ${number(found.here)} in chDB of ${number(answered.here)} answered; a few more than answered are those in flight when the load ended. In the store a decision takes ${number(found.bytes)} bytes on disk, its columns and indexes included.
 
 ${big.text}
 

@@ -9,7 +9,7 @@ import { kafkaPublisher } from '../../src/ingest/kafka-publisher.js';
 import { kafkaStream } from '../../src/ingest/kafka-stream.js';
 import type { Stream } from '../../src/ingest/stream.js';
 import { ensureTopics, kafkaClient } from '../../src/kafka/index.js';
-import { describeWithKafka, sharedKafka } from '../peers/kafka.js';
+import { describeWithKafka, startKafka } from '../peers/kafka.js';
 import { kafkaConfig } from '../peers/kafka-config.js';
 import { testWriter } from '../peers/kafka-writer.js';
 import { type StreamHarness, streamContract } from './stream.js';
@@ -39,9 +39,9 @@ const cuttableClient = (brokers: readonly string[]) => {
 };
 
 await describeWithKafka('over a broker', () => {
-  let kafka: Awaited<ReturnType<typeof sharedKafka>>;
+  let kafka: Awaited<ReturnType<typeof startKafka>>;
   beforeAll(async () => {
-    kafka = await sharedKafka();
+    kafka = await startKafka({ brokers: 1 });
   }, 120_000);
   afterAll(() => kafka.stop());
 

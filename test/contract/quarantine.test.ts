@@ -9,7 +9,7 @@ import { type Quarantine, replay, type SetAside } from '../../src/ingest/quarant
 import { kafkaQuarantine } from '../../src/ingest/quarantine-kafka.js';
 import { lmdbQuarantine } from '../../src/ingest/quarantine-lmdb.js';
 import { ensureTopics, kafkaClient } from '../../src/kafka/index.js';
-import { describeWithKafka, sharedKafka } from '../peers/kafka.js';
+import { describeWithKafka, startKafka } from '../peers/kafka.js';
 import { kafkaConfig } from '../peers/kafka-config.js';
 
 const log = pino({ level: 'silent' });
@@ -110,10 +110,10 @@ describe('the quarantine of one node', () => {
 });
 
 await describeWithKafka('the quarantine of a fleet', () => {
-  let kafka: Awaited<ReturnType<typeof sharedKafka>>;
+  let kafka: Awaited<ReturnType<typeof startKafka>>;
   let config: KafkaConfig;
   beforeAll(async () => {
-    kafka = await sharedKafka();
+    kafka = await startKafka({ brokers: 1 });
   }, 120_000);
   afterAll(() => kafka.stop());
   beforeEach(async () => {

@@ -6,7 +6,7 @@ import { type Directory, type EntityChange, type EntityOutcome, kafkaDirectory, 
 import { type JsonObject, newUlid } from '../../src/event/index.js';
 import { ensureTopics } from '../../src/kafka/index.js';
 import { type Fleet, fleetOn, until } from '../peers/fleet.js';
-import { describeWithKafka, sharedKafka } from '../peers/kafka.js';
+import { describeWithKafka, startKafka } from '../peers/kafka.js';
 
 const put = (id: string, more: { account?: string; expected?: number; properties?: JsonObject } = {}): EntityChange => ({
   change: newUlid(),
@@ -27,10 +27,10 @@ const remove = (id: string, expected?: number): EntityChange => ({
 const part = (values: readonly number[], share: number): string => ([...values].sort((x, y) => x - y)[Math.floor(values.length * share)] as number).toFixed(1);
 
 await describeWithKafka('the directory of a fleet', () => {
-  let kafka: Awaited<ReturnType<typeof sharedKafka>>;
+  let kafka: Awaited<ReturnType<typeof startKafka>>;
   let fleet: Fleet;
   beforeAll(async () => {
-    kafka = await sharedKafka();
+    kafka = await startKafka({ brokers: 1 });
   }, 120_000);
   afterAll(() => kafka.stop());
   beforeEach(async () => {

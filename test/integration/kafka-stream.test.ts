@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Batch } from '../../src/ingest/stream.js';
 import { ensureTopics, kafkaClient, topicNames } from '../../src/kafka/index.js';
-import { describeWithKafka, sharedKafka } from '../peers/kafka.js';
+import { describeWithKafka, startKafka } from '../peers/kafka.js';
 import { kafkaConfig } from '../peers/kafka-config.js';
 import { eventually, firstOf, type KafkaLine, kafkaLine, notesIn, numbered } from '../peers/kafka-line.js';
 import { testWriter } from '../peers/kafka-writer.js';
@@ -11,11 +11,11 @@ import { testWriter } from '../peers/kafka-writer.js';
 const log = pino({ level: 'silent' });
 
 await describeWithKafka('the stream over Kafka', () => {
-  let kafka: Awaited<ReturnType<typeof sharedKafka>>;
+  let kafka: Awaited<ReturnType<typeof startKafka>>;
   let line: KafkaLine;
   let topic: string;
   beforeAll(async () => {
-    kafka = await sharedKafka();
+    kafka = await startKafka({ brokers: 1 });
   }, 120_000);
   afterAll(() => kafka.stop());
   beforeEach(async () => {

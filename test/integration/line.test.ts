@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { sharedKafka } from '../peers/kafka.js';
+import { startKafka } from '../peers/kafka.js';
 import { clientOf, type RunningVerdict, removeFolder, startVerdict, temporaryFolder, until } from '../peers/verdict.js';
 
 type Decision = {
@@ -21,7 +21,7 @@ type Page = { readonly data: { readonly events: readonly Found[]; readonly next_
 
 let stopKafka: () => Promise<unknown> = () => Promise.resolve();
 const onKafka = async (more: Record<string, string>): Promise<Record<string, string>> => {
-  const { brokers, stop } = await sharedKafka();
+  const { brokers, stop } = await startKafka({ brokers: 1 });
   stopKafka = stop;
   return { VERDICT_KAFKA_BROKERS: brokers.join(','), VERDICT_KAFKA_TOPIC_PREFIX: `line-${process.pid}-${Date.now()}`, VERDICT_KAFKA_PARTITIONS: '4', ...more };
 };

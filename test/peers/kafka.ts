@@ -5,15 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
-import { describe, inject } from 'vitest';
+import { describe } from 'vitest';
 import { kafkaPeer } from '../../scripts/peers/kafka.mjs';
-
-declare module 'vitest' {
-  interface ProvidedContext {
-    /** Brokers that a global set-up started for all test files; absent where none did. */
-    kafkaBrokers: readonly string[] | undefined;
-  }
-}
 
 export type KafkaOptions = {
   /** How many; with 3 a leader can move. Each is broker and controller at once. */
@@ -215,12 +208,6 @@ export const startKafka = async (options: KafkaOptions): Promise<KafkaCluster> =
     resume: (index) => void child(index).kill('SIGCONT'),
     pid: (index) => child(index).pid,
   };
-};
-
-/** The broker that the test run shares, or one of its own where none is shared. `stop` ends only the latter. */
-export const sharedKafka = async (): Promise<{ readonly brokers: readonly string[]; readonly stop: () => Promise<void> }> => {
-  const brokers = inject('kafkaBrokers');
-  return brokers ? { brokers, stop: () => Promise.resolve() } : startKafka({ brokers: 1 });
 };
 
 /** `describe` for what needs Kafka: left out, with a sentence that says how to get it, where it can't be had. */
