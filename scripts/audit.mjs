@@ -18,7 +18,7 @@ const report = (() => {
 const counts = report.metadata?.vulnerabilities;
 if (!counts) {
   const why = error?.message || report.error?.summary || report.message || 'no answer';
-  console.log(`Audit: the registry does not answer for vulnerabilities (${String(why).split('\n')[0]}); nothing is known about them here.`);
+  console.log(`Audit: the registry does not answer for vulnerabilities (${String(why).split(/\n| - /)[0]}); nothing is known about them here.`);
 } else {
   const serious = Object.values(report.vulnerabilities ?? {}).filter(({ severity }) => severity === 'high' || severity === 'critical');
   for (const { name, severity, range, via } of serious) {
