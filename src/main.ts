@@ -7,13 +7,19 @@ import { loadPolicy } from './evaluate/index.js';
 import { pipelineProcess } from './pipeline-process.js';
 import { bundleBytes, policySource } from './policy-source.js';
 import { type DataFolder, openDataFolder, StartError } from './serve/data-folder.js';
-import { playDemo } from './serve/demo.js';
 import { keepStore } from './serve/embedded-store.js';
 import { endWith, type Start, type ToChild, toSupervisor } from './serve/messages.js';
 import { aggregateMetrics } from './serve/metrics.js';
 import { createSupervisor, type Supervisor } from './serve/supervisor.js';
 
-export type ServeOptions = { readonly configPath?: string; readonly demo?: boolean };
+/** Where a node answers, and the admin token; `tokenFile` is where that is kept, unless the configuration gave it. */
+export type Listening = { readonly url: string; readonly token: string; readonly tokenFile?: string };
+
+export type ServeOptions = {
+  readonly configPath?: string;
+  /** Told when the node answers; one that rejects ends it. */
+  readonly onListening?: (node: Listening) => Promise<void>;
+};
 
 const ENTRY = fileURLToPath(import.meta.url);
 const PROGRESS_MS = 2_000;
@@ -38,24 +44,22 @@ const withProgress = async <T>(what: string, work: Promise<T>): Promise<T> => {
  * pipeline, and the decision workers. Resolves when everything has ended in order. Rejects with one sentence where it
  * can't start.
  */
-export const serve = async ({ configPath, demo = false }: ServeOptions): Promise<void> => {
+export const serve = async ({ configPath, onListening }: ServeOptions): Promise<void> => {
   const { config, warnings } = loadConfig(process.env, configPath);
   const log = loggerOf(config, 'supervisor');
   for (const warning of warnings) log.warn(warning);
-  if (demo && config.http.tls.cert !== '')
-    throw new StartError('The sample day of --demo is played over plain HTTP: start without --demo, or without http.tls.');
   const bundle = await readBundle(config);
   const folder = await openDataFolder(config.data_dir);
   try {
-    await run(config, folder, { demo, log, bundle });
+    await run(config, folder, { log, bundle, ...(onListening && { onListening }) });
   } finally {
     folder.unlock();
   }
 };
 
-type RunOptions = { readonly demo: boolean; readonly log: Logger; readonly bundle: Uint8Array };
+type RunOptions = Pick<ServeOptions, 'onListening'> & { readonly log: Logger; readonly bundle: Uint8Array };
 
-const run = async (config: Config, folder: DataFolder, { demo, log, bundle }: RunOptions): Promise<void> => {
+const run = async (config: Config, folder: DataFolder, { onListening, log, bundle }: RunOptions): Promise<void> => {
   const admin = await adminToken({ dataDir: folder.path, configured: config.admin_token });
   let family: readonly number[] = [];
   const note = (): void => {
@@ -91,11 +95,7 @@ const run = async (config: Config, folder: DataFolder, { demo, log, bundle }: Ru
     const url = addressOf(config, port);
     process.stdout.write(`Verdict listens on ${url}\n`);
     if (admin.created) process.stdout.write(`The admin key was made now and is kept in ${admin.path}: ${admin.token}\n`);
-    if (demo)
-      await Promise.race([
-        playDemo({ url, token: admin.token, log: (line) => process.stdout.write(`${line}\n`), ...(admin.path && { tokenFile: admin.path }) }),
-        ending.promise,
-      ]);
+    if (onListening) await Promise.race([onListening({ url, token: admin.token, ...(admin.path && { tokenFile: admin.path }) }), ending.promise]);
     await ending.promise;
   } finally {
     process.stdout.write('Verdict stops: requests in flight are answered, the journal is handed on.\n');

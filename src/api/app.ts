@@ -5,7 +5,7 @@ import type { Caller } from '../caller/types.js';
 import { auditRoutes } from './audit-logs.js';
 import { authzenRoutes } from './authzen-routes.js';
 import type { Answer, Route } from './contract.js';
-import type { ApiDeps } from './deps.js';
+import type { ApiConfig, ApiDeps } from './deps.js';
 import { endpoint } from './endpoint.js';
 import { entityRoutes } from './entities.js';
 import { bulkEntityRoutes } from './entities-bulk.js';
@@ -17,12 +17,6 @@ import { operateRoutes } from './operate.js';
 import { PROBLEM_TYPE, type Problem, problem } from './problem.js';
 import { quarantineRoutes } from './quarantine.js';
 import { requestIdOf } from './request-id.js';
-
-export type ApiConfig = {
-  /** The address that clients use, where it differs from the one they ask: `http.public_url`. */
-  readonly publicUrl: string;
-  readonly version: string;
-};
 
 export type Api = {
   readonly app: Hono<{ Bindings: HttpBindings }>;

@@ -1,4 +1,3 @@
-import type { ApiConfig } from './app.js';
 import {
   decisionSchema,
   decisionsSchema,
@@ -13,7 +12,7 @@ import {
 } from './authzen.js';
 import { DECISION_BYTES } from './body.js';
 import { type Answer, type Ask, failed, json, type Route, route } from './contract.js';
-import type { ApiDeps } from './deps.js';
+import type { ApiConfig, ApiDeps } from './deps.js';
 
 /** AuthZEN 1.0. The listener may serve the two evaluation routes before Hono sees them, with the same functions. */
 export const authzenRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[] => {

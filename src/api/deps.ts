@@ -52,3 +52,9 @@ export type ApiDeps = {
   readonly observe?: (answer: { readonly method: string; readonly route: string; readonly status: number; readonly seconds: number }) => void;
   readonly now?: () => number;
 };
+
+export type ApiConfig = {
+  /** The address that clients use, where it differs from the one they ask: `http.public_url`. */
+  readonly publicUrl: string;
+  readonly version: string;
+};

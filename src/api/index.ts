@@ -1,4 +1,4 @@
-export { type Api, type ApiConfig, createApi } from './app.js';
+export { type Api, createApi } from './app.js';
 export {
   MAX_EVALUATIONS,
   type Reply,

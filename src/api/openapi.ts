@@ -1,6 +1,6 @@
-import type { ApiConfig } from './app.js';
 import type { Contract, ParameterSchema, Route, Schema } from './contract.js';
 import { json, route } from './contract.js';
+import type { ApiConfig } from './deps.js';
 import { PROBLEM_TYPE, problemSchema } from './problem.js';
 
 type Document = { readonly [key: string]: unknown };

@@ -1,4 +1,6 @@
 import { Command } from 'commander';
+import type { Listening } from '../main.js';
+import { playDemo } from './demo.js';
 
 /** `verdict serve`: the only command that starts a node. Its parts are loaded only here, so that the others start fast. */
 export const serveCommand = (): Command =>
@@ -17,5 +19,7 @@ Examples:
     )
     .action(async ({ demo, config }: { readonly demo?: boolean; readonly config?: string }) => {
       const { serve } = await import('../main.js');
-      await serve({ ...(config !== undefined && { configPath: config }), demo: demo === true });
+      const print = (line: string): boolean => process.stdout.write(`${line}\n`);
+      const play = (node: Listening) => playDemo({ ...node, log: print });
+      await serve({ ...(config !== undefined && { configPath: config }), ...(demo && { onListening: play }) });
     });

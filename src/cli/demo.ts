@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Client, createClient, groupsOf, readLines } from '../cli/index.js';
 import type { JsonObject } from '../event/index.js';
+import { type Client, createClient } from './client.js';
+import { usage } from './failure.js';
+import { groupsOf, readLines } from './ndjson.js';
 
 export type DemoOptions = {
   /** Where the node answers. */
@@ -155,6 +157,7 @@ export const commandsToTry = ({ url, tokenFile }: Pick<DemoOptions, 'url' | 'tok
  */
 export const playDemo = async (options: DemoOptions): Promise<void> => {
   const { url, token, log } = options;
+  if (url.startsWith('https:')) throw usage('The sample day of --demo is played over plain HTTP: start without --demo, or without http.tls.');
   const client = createClient({ url, token });
   const progress = await toPlay(client, (options.now ?? Date.now)());
   if (progress) {
