@@ -1,7 +1,7 @@
 import type { ApiKeyOutcome, ApiKeyWish } from '../caller/index.js';
+import { OWN_SOURCES } from '../caller/name.js';
 import { PERMISSIONS } from '../caller/types.js';
 import { eventParts } from '../event/index.js';
-import { OWN_SOURCES } from '../ingest/record.js';
 import { PLAIN_BYTES } from './body.js';
 import { type Answer, type Ask, failed, json, type Route, route } from './contract.js';
 import type { ApiDeps } from './deps.js';

@@ -3,8 +3,11 @@ const MAX_NAME = 128;
 const MAX_ID = 256;
 const PRINTABLE = /^[^\p{Cc}\p{Surrogate}]+$/u;
 
-/** Sources of events that Verdict writes itself; no other credential has such a name. */
-const RESERVED: ReadonlySet<string> = new Set(['pdp', 'gateway', 'verdict', 'admin']);
+/** Sources of events that Verdict makes itself: no credential may write under them. */
+export const OWN_SOURCES: ReadonlySet<string> = new Set(['pdp', 'gateway', 'verdict']);
+
+/** Names that no credential is given: those, and the admin token's own. */
+const RESERVED: ReadonlySet<string> = new Set([...OWN_SOURCES, 'admin']);
 
 /** Whether events can carry this as the id of who wrote them. */
 export const isCallerId = (id: string): boolean => id.length <= MAX_ID && PRINTABLE.test(id);

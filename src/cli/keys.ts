@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { readExpiry } from '../caller/expiry.js';
 import { PERMISSIONS, type Permission } from '../caller/types.js';
 import { type ConnectionOptions, connect, withConnection } from './connection.js';
 import { usage } from './failure.js';
@@ -23,15 +24,11 @@ type CreateOptions = Shared & {
   readonly expires?: string;
 };
 
-const UNITS: Readonly<Record<string, number>> = { h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 };
-
 /** `7d`, `12h`, `4w` from now, or a date: as RFC 3339. */
-export const readExpiry = (text: string, now = Date.now()): string => {
-  const span = /^(\d{1,5})([hdw])$/.exec(text);
-  const ms = span ? now + Number(span[1]) * (UNITS[span[2] as string] as number) : Date.parse(text);
-  if (Number.isNaN(ms)) throw new InvalidArgumentError('It must be a span such as 12h, 7d or 4w, or a date.');
-  if (ms <= now) throw new InvalidArgumentError('It must lie ahead.');
-  return new Date(ms).toISOString();
+export const whenItEnds = (text: string, now = Date.now()): string => {
+  const read = readExpiry(text, now);
+  if (!read.ok) throw new InvalidArgumentError(read.message);
+  return new Date(read.time).toISOString();
 };
 
 const several = <T extends string>(value: T, before: readonly T[] = []): readonly T[] => [...before, value];
@@ -97,7 +94,7 @@ export const keysCommand = (): Command => {
         .option('--account <id>', 'an account it may act on; once for each', several<string>)
         .option('--all-accounts', "every account: for a platform's own services")
         .requiredOption('--permission <name>', `what it may do; once for each: ${PERMISSIONS.join(', ')}`, permission)
-        .option('--expires <when>', 'a span (7d, 12h, 4w) or a date; never without it', (text) => readExpiry(text))
+        .option('--expires <when>', 'a span (7d, 12h, 4w) or a date; never without it', (text) => whenItEnds(text))
         .addOption(outputOption()),
     )
       .addHelpText(

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { OWN_SOURCES } from '../caller/name.js';
 import { type Caller, holds, reaches } from '../caller/types.js';
 import {
   type EventDraft,
@@ -84,9 +85,6 @@ const RESERVED: { readonly [field: string]: string } = {
   source: 'the credential sets it',
   decision: 'only Verdict records decisions; name the one that allowed this in "caused_by"',
 };
-
-/** Sources of events that Verdict makes itself: no credential may write under them. */
-export const OWN_SOURCES: ReadonlySet<string> = new Set(['pdp', 'verdict']);
 
 type Fault = Omit<Rejected, 'index'>;
 export type Drafted = { readonly ok: true; readonly draft: EventDraft; readonly hasOwnId: boolean } | { readonly ok: false; readonly fault: Fault };
