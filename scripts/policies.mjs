@@ -1,7 +1,7 @@
 // Checks, tests and builds policies/ into policies/bundle.tar.gz. Runs on the compiled product: `npm run policies` builds it first.
 import { fileURLToPath } from 'node:url';
 import { findOpa } from '../dist/evaluate/opa.js';
-import { buildBundle, checkPolicies, testPolicies } from '../dist/evaluate/policy-tools.js';
+import { buildBundle, checkPolicies, sayProblem, testPolicies } from '../dist/evaluate/tools/index.js';
 
 const source = fileURLToPath(new URL('../policies', import.meta.url));
 const out = `${source}/bundle.tar.gz`;
@@ -16,7 +16,7 @@ if (!opa.found) stop(opa.message);
 const task = { source, opa: opa.path };
 
 const problems = await checkPolicies(task);
-if (problems.length > 0) stop(problems.join('\n'));
+if (problems.length > 0) stop(problems.map(sayProblem).join('\n'));
 
 const tests = await testPolicies(task);
 for (const { name, place, message } of tests.failed) console.error(`${place}: ${name} ${message}`);

@@ -6,7 +6,7 @@ import { configCommand } from './config-command.js';
 import { entitiesCommand } from './entities.js';
 import { EXIT, Failure } from './failure.js';
 import { keysCommand } from './keys.js';
-import { policyCommand } from './policy.js';
+import { policyCommand } from './policy/index.js';
 import { serveCommand } from './serve.js';
 import { harmless } from './text.js';
 

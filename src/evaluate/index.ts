@@ -3,6 +3,5 @@ export * from './decide.js';
 export * from './directory/index.js';
 export { type FoundOpa, findOpa, OPA_VERSION, type OpaSearch } from './opa.js';
 export { loadPolicy, type PolicySource } from './policy.js';
-export { type BuiltBundle, buildBundle, checkPolicies, type PolicyTask, type PolicyTests, testPolicies } from './policy-tools.js';
 export type * from './policy-types.js';
 export type { Question } from './question.js';

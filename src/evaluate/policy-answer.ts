@@ -8,7 +8,7 @@ export const MAX_ANSWER_LENGTH = 16_384;
 export const MAX_ADVICE_DEPTH = 32;
 
 /** The code of a reason that a foreign bundle gave without one. */
-const UNNAMED = 'policy.reason';
+export const UNNAMED = 'policy.reason';
 
 const NOTHING: readonly never[] = [];
 

@@ -3,13 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { describeWithOpa, fixturePolicies } from '../../test/peers/opa.js';
-import { ALLOWED_BUILTINS } from './builtins.js';
-import { readBundle } from './bundle.js';
-import { SDK_BUILTINS } from './opa-wasm.js';
-import { buildBundle, checkPolicies, testPolicies } from './policy-tools.js';
+import { describeWithOpa, fixturePolicies } from '../../../test/peers/opa.js';
+import { ALLOWED_BUILTINS } from '../builtins.js';
+import { readBundle } from '../bundle.js';
+import { SDK_BUILTINS } from '../opa-wasm.js';
+import { capabilitiesOf } from './capabilities.js';
+import { buildBundle, checkPolicies, type PolicyProblem, sayProblem, testPolicies } from './index.js';
+import { insteadOf } from './instead.js';
 
-const policies = fileURLToPath(new URL('../../policies', import.meta.url));
+const policies = fileURLToPath(new URL('../../../policies', import.meta.url));
 const entrypoints = ['verdict/decision'];
 
 await describeWithOpa('policies', (opa) => {
@@ -61,7 +63,8 @@ await describeWithOpa('policies', (opa) => {
     test('because they call what WASM lacks name the calls and their lines', async () => {
       const message = await refusal(join(fixturePolicies, 'clock'));
       expect(message).toContain('policy.rego:5: rego_type_error: undefined function time.now_ns');
-      expect(message).toMatch(/OPA has time\.now_ns, object\.subset, but not inside WASM, where Verdict's policies run\.$/);
+      expect(message).toMatch(/OPA has time\.now_ns, but not inside WASM, where Verdict's policies run; use input\.facts\.now/);
+      expect(message).toMatch(/OPA has object\.subset, but not inside WASM/);
     });
 
     test('because they are no Rego name file and line', async () => {
@@ -101,12 +104,52 @@ await describeWithOpa('policies', (opa) => {
     await expect(testPolicies({ source, opa })).rejects.toThrow(/a\.rego:3: rego_type_error: undefined function nothing/);
   });
 
+  test('that call what WASM lacks fail the check with file, line and what to use instead, whatever else is wrong; tests may call it', async () => {
+    const source = await write({
+      'a.rego': 'package a\n\nimport data.unused\n\np if time.now_ns() > 1\n\nq if object.subset({1}, {2})\n\nr if nothing(1)\n',
+      'a_test.rego': 'package a_test\n\nimport data.a\n\ntest_p if {\n\ttime.now_ns() > 1\n\ta.p\n}\n',
+    });
+    const problems = await checkPolicies({ source, opa });
+    expect(problems.map(({ kind, file, line }) => `${kind} ${file}:${line}`)).toEqual([
+      'types a.rego:3',
+      'builtin a.rego:5',
+      'builtin a.rego:7',
+      'types a.rego:9',
+    ]);
+    expect(problems[1]?.message).toBe(
+      "OPA has time.now_ns, but not inside WASM, where Verdict's policies run; use input.facts.now, the time of the decision in milliseconds since 1970.",
+    );
+    expect(sayProblem(problems[3] as PolicyProblem)).toBe('a.rego:9: rego_type_error: undefined function nothing');
+  });
+
+  test('that call any builtin that WASM lacks are told what to use instead', async () => {
+    const { refused } = await capabilitiesOf({ source: policies, opa });
+    expect(refused.size).toBeGreaterThan(90);
+    expect([...refused].filter((name) => insteadOf(name) === undefined)).toEqual([]);
+  });
+
+  test('that are no Rego fail the check by file and line, and not once more for each check', async () => {
+    const source = await write({ 'a.rego': 'package a\n\np := \n' });
+    expect(await checkPolicies({ source, opa })).toMatchObject([
+      { kind: 'types', file: 'a.rego', line: 4, message: 'rego_parse_error: unexpected eof token' },
+      { kind: 'types', file: 'a.rego', line: 4 },
+    ]);
+  });
+
   test('that are badly formatted or loosely typed fail the check', async () => {
     const source = await write({ 'a.rego': 'package a\n\nimport data.b\n\np   :=  1\n', 'b.rego': 'package b\n\nq := 1\n' });
-    const [format, strict] = await checkPolicies({ source, opa });
-    expect(format).toBe('Not formatted as `opa fmt --write` would: a.rego.');
-    expect(strict).toContain('import data.b unused');
+    expect(await checkPolicies({ source, opa })).toEqual([
+      { kind: 'format', file: 'a.rego', message: 'is not formatted: run `opa fmt --write` on it.' },
+      { kind: 'types', file: 'a.rego', line: 3, message: 'rego_compile_error: import data.b unused' },
+    ]);
   });
+});
+
+test('what to use instead is said for families of builtins and for single ones', () => {
+  expect(insteadOf('time.parse_rfc3339_ns')).toContain('input.facts.times');
+  expect(insteadOf('time.now_ns')).toContain('input.facts.now');
+  expect(insteadOf('crypto.x509.parse_certificates')).toContain('before the decision');
+  expect(insteadOf('acme.own')).toBeUndefined();
 });
 
 test('every builtin that the SDK brings may be called', () => {

@@ -1,0 +1,12 @@
+export { type Asked, ask, type Circumstances } from './ask.js';
+export { type BuiltBundle, buildBundle, bundleOf } from './build.js';
+export { type CaseCaller, type CaseFile, type DecisionCase, parseCases, readCases } from './cases.js';
+export { checkPolicies, type PolicyProblem, sayProblem } from './check.js';
+export { type ChangedCase, type Comparison, comparePolicies } from './compare.js';
+export { type Contribution, type Explanation, explain, type RulePlace } from './explain.js';
+export { fixedDirectory, type WrittenEntity } from './fixed-directory.js';
+export type { PolicyTask } from './opa-run.js';
+export { parseEntities, parseQuestion } from './question-file.js';
+export { type PolicyTests, testPolicies } from './rego-tests.js';
+export { type CaseResult, runCase, runCases } from './run-cases.js';
+export { WrittenError } from './written.js';

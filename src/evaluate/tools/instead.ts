@@ -1,0 +1,43 @@
+/** What to write in place of a builtin that WASM lacks: by its name, or by the start of its name. */
+const INSTEAD: readonly (readonly [name: string, instead: string])[] = [
+  ['time.now_ns', 'input.facts.now, the time of the decision in milliseconds since 1970'],
+  ['time.', 'the numbers in input.facts.now and input.facts.times (milliseconds since 1970), compared with < and >'],
+  ['http.send', 'an entity of the directory or the data of the bundle: nothing is fetched while a decision waits'],
+  ['net.lookup_ip_addr', 'addresses in the directory or in the data of the bundle: nothing is looked up while a decision waits'],
+  ['net.cidr_is_valid', 'a range checked when it is written into the directory; net.cidr_contains is undefined for one that is none'],
+  ['net.cidr_', 'net.cidr_contains, asked of each range'],
+  ['io.jwt.', "input.directory.token: Verdict has checked the caller's credential before it asks"],
+  ['crypto.hmac.', 'the plain values: a policy keeps no key'],
+  ['crypto.', 'what is computed before the decision: input.facts.ssh_key and input.facts.user_data'],
+  ['regex.replace', 'strings.replace_n for plain text, or regex.find_all_string_submatch_n and concat'],
+  ['regex.', 'regex.match, regex.find_all_string_submatch_n or glob.match'],
+  ['glob.quote_meta', 'strings.replace_n, with a backslash before each of * ? [ ] { }'],
+  ['json.patch', 'object.union, json.remove and json.filter'],
+  ['json.marshal_with_options', 'json.marshal'],
+  ['json.', 'rules that ask for each field and its type (is_string, is_number, is_object)'],
+  ['object.subset', '`every key, value in small { large[key] == value }`; for sets, `count(small - large) == 0`'],
+  ['strings.any_prefix_match', '`some prefix in prefixes` and startswith'],
+  ['strings.any_suffix_match', '`some suffix in suffixes` and endswith'],
+  ['strings.count', 'count(split(text, part)) - 1'],
+  ['strings.render_template', 'concat or sprintf'],
+  ['indexof_n', 'indexof, or regex.find_all_string_submatch_n'],
+  ['numbers.range_step', 'numbers.range and the remainder (%)'],
+  ['units.', 'plain numbers in the data, in one unit'],
+  ['semver.', 'split(version, ".") and to_number, compared part by part'],
+  ['graph.reachable_paths', 'graph.reachable'],
+  ['graphql.', 'the action and the resource that the caller names in its question'],
+  ['base64url.encode_no_pad', 'base64url.encode and trim_right(text, "=")'],
+  ['hex.', 'base64.encode and base64.decode'],
+  ['urlquery.', 'the properties of the question: the caller takes its address apart'],
+  ['cast_', 'to_number, sprintf, or is_string, is_array, is_object and their like'],
+  ['rand.', 'no chance at all: the same question must get the same answer again'],
+  ['uuid.', 'an id in the question or the directory: the same question must get the same answer again'],
+  ['opa.runtime', 'the data of the bundle'],
+  ['providers.', 'nothing: a decision sends no request'],
+  ['rego.', 'the data of the bundle'],
+  ['trace', 'print while testing, and `verdict policy eval --explain`'],
+];
+
+/** What to use instead of a builtin that WASM lacks, as the end of a sentence; undefined where there is no advice. */
+export const insteadOf = (builtin: string): string | undefined =>
+  INSTEAD.find(([name]) => (name.endsWith('.') || name.endsWith('_') ? builtin.startsWith(name) : builtin === name))?.[1];
