@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { createClient } from '@clickhouse/client';
 import { findOpa } from '../dist/evaluate/index.js';
 import { ACCOUNT, hasCommand, issuer, opaQuestion, question, questions, startOpa, startStoreElsewhere, startVerdict } from './bench/platform.mjs';
+import { policyRows } from './bench/policy.mjs';
 import { cores, machine, watchMemory } from './bench/processes.mjs';
 import { bigTableRows } from './bench/queries.mjs';
 import { wrk } from './bench/wrk.mjs';
@@ -177,7 +178,7 @@ const fullLoadRow = async () => {
 const number = (value, digits = 0) => value.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: digits });
 const reached = (isReached) => (isReached ? 'reached' : '**missed**');
 
-const report = ({ decisions, full, big }) => {
+const report = ({ decisions, full, big, complete }) => {
   const { rows, answered, found } = decisions;
   const [key, jwt, local, opa, batch, pair] = rows;
   const table = rows.map(
@@ -206,6 +207,7 @@ const report = ({ decisions, full, big }) => {
     ],
     ['memory of all processes together under 1.5 GB at full load', `${number(full.memory)} MB`, full.memory < 1500],
     ...big.goals,
+    ...complete.goals,
   ].map(([goal, measured, isReached]) => `| ${goal} | ${measured} | ${reached(isReached)} |`);
   const elsewhere = cores().elsewhere ?? 'the same cores, for this machine has no others';
   return `# Benchmarks
@@ -222,6 +224,8 @@ Memory is the proportional set size of all processes of the row at its peak. Fou
 
 ${big.text}
 
+${complete.text}
+
 ## Goals
 
 | goal | measured | |
@@ -237,7 +241,8 @@ if (!opa.found) throw new Error(opa.message);
 const decisions = await decisionRows(opa.path);
 const full = await fullLoadRow();
 const big = await bigTableRows({ progress });
-const text = report({ decisions, full, big });
+const complete = await policyRows({ opa: opa.path, port: await freePort(), seconds: SECONDS, rounds: ROUNDS, timesAs, middle, progress });
+const text = report({ decisions, full, big, complete });
 const notes = existsSync(FILE) ? /\n## Notes\n[\s\S]*$/.exec(readFileSync(FILE, 'utf8'))?.[0] : undefined;
 writeFileSync(FILE, text + (notes ?? ''));
 process.stdout.write(text);

@@ -7,9 +7,20 @@ import { pinned } from './processes.mjs';
 
 const run = promisify(execFile);
 
+/** One body, or several that take turns. Lua reads JSON's text literals as they are, but for its \\u escapes and \\/. */
+const bodies = (body) => {
+  if (!Array.isArray(body)) return `wrk.body = ${JSON.stringify(body)}`;
+  return `local bodies = {${body.map((one) => JSON.stringify(one)).join(',\n')}}
+local turn = 0
+function request()
+  turn = turn % #bodies + 1
+  return wrk.format(nil, nil, nil, bodies[turn])
+end`;
+};
+
 const script = ({ body, headers }) => `
 wrk.method = "POST"
-wrk.body = ${JSON.stringify(body)}
+${bodies(body)}
 ${Object.entries(headers)
   .map(([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`)
   .join('\n')}

@@ -34,6 +34,18 @@ export const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'verdict
 
 export const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 
+/** Families that a test left running, as one that failed does: they end with the test's process. */
+const running = new Set<() => void>();
+process.once('exit', () => {
+  for (const end of running) {
+    try {
+      end();
+    } catch {
+      // It has ended, or its folder is gone.
+    }
+  }
+});
+
 /** Starts it; resolves when it listens. Rejects with what it said where it ends instead. */
 export const startVerdict = async (options: VerdictOptions = {}): Promise<RunningVerdict> => {
   const folder = options.folder ?? temporaryFolder();
@@ -67,6 +79,11 @@ export const startVerdict = async (options: VerdictOptions = {}): Promise<Runnin
   });
   const data = options.env?.['VERDICT_DATA_DIR'] ?? join(folder, 'data');
   const processes = (): readonly number[] => (JSON.parse(readFileSync(join(data, 'processes.json'), 'utf8')) as { pid: number }[]).map((mark) => mark.pid);
+  const end = (): void => {
+    for (const pid of processes()) process.kill(pid, 'SIGKILL');
+  };
+  running.add(end);
+  void exited.then(() => running.delete(end));
   return {
     url,
     token: options.env?.['VERDICT_ADMIN_TOKEN'] ?? readFileSync(join(data, 'admin-token'), 'utf8').trim(),
