@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { afterAll } from 'vitest';
 
 /** A real Verdict: the whole process family on a free port in a temporary folder. */
 export type RunningVerdict = {
@@ -34,9 +35,9 @@ export const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'verdict
 
 export const removeFolder = (folder: string): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 
-/** Families that a test left running, as one that failed does: they end with the test's process. */
+/** Families that a test left running, as one that failed does: they end with its file. */
 const running = new Set<() => void>();
-process.once('exit', () => {
+afterAll(() => {
   for (const end of running) {
     try {
       end();
