@@ -17,6 +17,7 @@ import { operateRoutes } from './operate.js';
 import { PROBLEM_TYPE, type Problem, problem } from './problem.js';
 import { quarantineRoutes } from './quarantine.js';
 import { requestIdOf } from './request-id.js';
+import { reviewRoutes } from './review.js';
 
 export type Api = {
   readonly app: Hono<{ Bindings: HttpBindings }>;
@@ -33,6 +34,7 @@ const SENT_HEADER = 'x-hono-already-sent';
 const allRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[] => [
   ...authzenRoutes(config, deps),
   ...eventRoutes(deps),
+  ...reviewRoutes(deps),
   ...entityRoutes(deps),
   ...bulkEntityRoutes(deps),
   ...exportRoutes(deps),

@@ -60,7 +60,9 @@ export const recordRead = async (
   deps: Pick<ApiDeps, 'journal' | 'now'>,
   ask: Ask,
   read: {
-    readonly action: 'audit.read' | 'audit.export' | 'audit.gaps' | 'quarantine.read' | 'quarantine.replay';
+    readonly action: 'audit.read' | 'audit.export' | 'audit.gaps' | 'quarantine.read' | 'quarantine.replay' | 'entity.review';
+    /** What was read, where it isn't the audit log. */
+    readonly resource?: { readonly type: string; readonly id: string };
     readonly reach: Reach;
     readonly details: JsonObject;
     readonly failed?: boolean;
@@ -75,7 +77,7 @@ export const recordRead = async (
       kind: 'activity',
       actor: { type: 'credential', id: ask.caller.id, ip: ask.address },
       action: read.action,
-      resource: { type: 'audit-log', id: account },
+      resource: read.resource ?? { type: 'audit-log', id: account },
       result: read.failed ? 'failure' : 'success',
       details: read.details,
       request: { id: ask.requestId, method: ask.incoming.method ?? 'GET', path: ask.incoming.url?.split('?', 1)[0] ?? '' },

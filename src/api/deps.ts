@@ -9,7 +9,7 @@ import type { Quarantine, Replayed } from '../ingest/quarantine.js';
 import type { Store } from '../store/index.js';
 
 /** What queries and exports are answered from; each function rejects where the store can't answer. */
-export type AuditStore = Pick<Store, 'list' | 'get' | 'scan'> & {
+export type AuditStore = Pick<Store, 'list' | 'get' | 'scan' | 'lastUses'> & {
   /** What of each log the store has not received, up to the log's last known place. */
   readonly gaps: () => Promise<readonly LogRange[]>;
 };

@@ -5,6 +5,7 @@ import { type ConnectionOptions, connect, withConnection } from './connection.js
 import { EXIT, Failure, usage } from './failure.js';
 import { groupsOf, type Line, readLines } from './ndjson.js';
 import { type Output, outputOption, printFields, printJson, printTable, remark } from './output.js';
+import { reviewCommand } from './review.js';
 import { counted } from './text.js';
 
 type Shared = ConnectionOptions & { readonly output: Output };
@@ -174,5 +175,6 @@ export const entitiesCommand = (): Command => {
       .addHelpText('after', '\nExamples:\n  $ verdict entities import fixtures/platform/entities.ndjson\n  $ ./dump-members | verdict entities import -')
       .action(importFile),
   );
+  command.addCommand(reviewCommand());
   return command;
 };

@@ -63,6 +63,9 @@ const cellOf = (value: Cell, raw: boolean): string => {
   return typeof value === 'object' ? quoted(JSON.stringify(value)) : String(value);
 };
 
+/** Any cells as a row of RFC 4180, ended by CRLF, with what a spreadsheet would take for a formula made text. */
+export const csvLine = (cells: readonly string[]): string => `${cells.map((cell) => cellOf(cell, false)).join(',')}\r\n`;
+
 /**
  * One event as a row of RFC 4180, ended by CRLF. Objects stand as JSON. Unless `raw`, a text that a spreadsheet would
  * take for a formula gets an apostrophe in front.

@@ -1,4 +1,4 @@
-export { CSV_COLUMNS } from './csv.js';
+export { CSV_COLUMNS, csvLine } from './csv.js';
 export { type Export, type ExporterConfig, type ExportOptions, type Manifest, newExporter } from './export.js';
 export { EXPORT_FORMATS, type ExportFormat } from './formats.js';
 export { shownLine } from './shown-line.js';

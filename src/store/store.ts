@@ -6,6 +6,7 @@ import { newCount } from './queries/count.js';
 import { decodeCursor, encodeCursor } from './queries/cursor.js';
 import type { EventFilter, Reach } from './queries/filter.js';
 import { newGet } from './queries/get.js';
+import { type LastUses, type LastUsesAsked, newLastUses } from './queries/last-uses.js';
 import { newList } from './queries/list.js';
 import { startOf } from './queries/look.js';
 import { newOldest } from './queries/oldest.js';
@@ -27,6 +28,8 @@ export type Store = {
   /** The lines of the events with this id: usually one, none where the caller may see none. */
   readonly get: (id: string, reach: Reach) => Promise<readonly string[]>;
   readonly count: (filter: EventFilter, reach: Reach) => Promise<number>;
+  /** When each grant of one account was last used, as far as its allowed decisions are kept. */
+  readonly lastUses: (asked: LastUsesAsked) => Promise<LastUses>;
   /** When the oldest event happened, in milliseconds since the epoch. */
   readonly oldest: (reach: Reach) => Promise<number | undefined>;
   /** The unbroken runs of each log that are in the store. */
@@ -78,6 +81,7 @@ export const openStore = (config: ClickHouseConfig, deps: { readonly now?: () =>
     },
     get: newGet(limits, reads),
     count: newCount(limits, reads),
+    lastUses: newLastUses(limits, { ...reads, client: scanning }),
     oldest: newOldest(limits, reads),
     ranges: newRanges(limits, reads),
     publishReceived: newPublishReceived(reads),

@@ -109,6 +109,7 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
       list: noStore,
       get: noStore,
       gaps: noStore,
+      lastUses: noStore,
       scan: () => {
         throw new Error('no store here');
       },
