@@ -9,12 +9,14 @@ const path = fileURLToPath(new URL('../../policies/bundle.tar.gz', import.meta.u
 const entrypoint = 'verdict/decision';
 const memoryPages = 2048;
 
+const ACCOUNT = { type: 'account', id: 'acc-1', account: 'acc-1', properties: {}, version: 1 };
+
 const asked = (action: string, role: unknown): object => ({
   subject: { type: 'user', id: 'usr-1', properties: {} },
   action: { name: action },
   resource: { type: 'instance', id: 'inst-1', properties: {} },
   context: {},
-  directory: { account: null, membership: { type: 'membership', id: 'acc-1:usr-1', account: 'acc-1', properties: { role }, version: 1 }, token: null },
+  directory: { account: ACCOUNT, membership: { type: 'membership', id: 'acc-1:usr-1', account: 'acc-1', properties: { role }, version: 1 }, token: null },
 });
 const nested = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repeat(depth));
 
@@ -45,7 +47,7 @@ describe('the bundle that ships', () => {
 
   test('gets another revision with other data, and answers by it', async () => {
     const data = JSON.parse(String(files.get('data.json')));
-    data.role_table.permissions.delete_account = ['viewer'];
+    data.roles.permissions.delete_account = ['viewer'];
     const other = await changed({ 'data.json': JSON.stringify(data) });
     expect(other.revision).not.toBe(policy.revision);
     expect(other.decide(asked('account.delete', 'viewer')).allow).toBe(true);
