@@ -4,7 +4,19 @@ import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { createClient } from '@clickhouse/client';
 import { findOpa } from '../dist/evaluate/index.js';
-import { ACCOUNT, hasCommand, issuer, opaQuestion, question, questions, startOpa, startStoreElsewhere, startVerdict } from './bench/platform.mjs';
+import {
+  ACCOUNT,
+  hasCommand,
+  issuer,
+  opaQuestion,
+  question,
+  questions,
+  roleTableBundle,
+  SOURCES,
+  startOpa,
+  startStoreElsewhere,
+  startVerdict,
+} from './bench/platform.mjs';
 import { policyRows } from './bench/policy.mjs';
 import { cores, machine, watchMemory } from './bench/processes.mjs';
 import { bigTableRows } from './bench/queries.mjs';
@@ -84,10 +96,11 @@ const load = (url, body, token, seconds = SECONDS) =>
 const decisionRows = async (opa) => {
   const jwt = await issuer();
   const store = await startStoreElsewhere();
-  const remote = await startVerdict({ store, issuers: [jwt.config] });
-  const local = await startVerdict({ issuers: [jwt.config] });
-  const two = await startVerdict({ store, workers: 2 });
-  const peer = await startOpa(opa, await freePort());
+  const bundle = await roleTableBundle(opa);
+  const remote = await startVerdict({ store, issuers: [jwt.config], bundle });
+  const local = await startVerdict({ issuers: [jwt.config], bundle });
+  const two = await startVerdict({ store, workers: 2, bundle });
+  const peer = await startOpa(opa, await freePort(), SOURCES.roleTable);
   const contenders = [
     { name: 'Verdict, API key, store elsewhere', node: remote, per: 1, run: (s) => load(`${remote.url}/access/v1/evaluation`, question, remote.key, s) },
     { name: 'Verdict, ES256 JWT, store elsewhere', node: remote, per: 1, run: (s) => load(`${remote.url}/access/v1/evaluation`, question, jwt.token, s) },
@@ -163,9 +176,9 @@ const drained = async (node) => {
   }
 };
 
-const fullLoadRow = async () => {
+const fullLoadRow = async (opa) => {
   progress(`${FULL_LOAD_SECONDS} s of full load with chDB on the same cores`);
-  const node = await startVerdict({});
+  const node = await startVerdict({ bundle: await roleTableBundle(opa) });
   const watch = watchMemory(node.pid);
   const run = await load(`${node.url}/access/v1/evaluation`, question, node.key, FULL_LOAD_SECONDS);
   const queryable = await untilQueryable(node);
@@ -216,6 +229,8 @@ Written by \`npm run bench\`. Machine: ${machine()}. Verdict's whole process fam
 
 ## Decisions
 
+The policy of these rows is the role table alone (test/fixtures/policies/role-table).
+
 | | requests/s | decisions/s | p50 ms | p99 ms | p99.9 ms | memory MB | answered |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ${table.join('\n')}
@@ -239,7 +254,7 @@ for (const command of ['wrk', 'taskset'])
 const opa = await findOpa({ say: progress });
 if (!opa.found) throw new Error(opa.message);
 const decisions = await decisionRows(opa.path);
-const full = await fullLoadRow();
+const full = await fullLoadRow(opa.path);
 const big = await bigTableRows({ progress });
 const complete = await policyRows({ opa: opa.path, port: await freePort(), seconds: SECONDS, rounds: ROUNDS, timesAs, middle, progress });
 const text = report({ decisions, full, big, complete });

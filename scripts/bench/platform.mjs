@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { buildBundle } from '../../dist/evaluate/tools/index.js';
 import { cores, pinned, start } from './processes.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -64,8 +65,8 @@ export const issuer = async () => {
   return { config, token, stop: () => server.close() };
 };
 
-/** A real family on the shared cores with the bench's directory in it. `store` is the address of one elsewhere; none: chDB on the same cores. */
-export const startVerdict = async ({ store, issuers = [], workers = 1 }) => {
+/** A real family on the shared cores with the bench's directory in it. `store` is the address of one elsewhere; none: chDB on the same cores. `bundle` is a policy other than the one that ships. */
+export const startVerdict = async ({ store, issuers = [], workers = 1, bundle }) => {
   const folder = mkdtempSync(join(tmpdir(), 'verdict-bench-'));
   const config = {
     data_dir: join(folder, 'data'),
@@ -73,6 +74,7 @@ export const startVerdict = async ({ store, issuers = [], workers = 1 }) => {
     decision: { workers },
     auth: { issuers },
     log: { level: 'warn' },
+    ...(bundle && { policy: { bundle } }),
     ...(store && { clickhouse: { url: store.url, username: store.username, password: store.password } }),
   };
   writeFileSync(join(folder, 'verdict.yaml'), JSON.stringify(config));
@@ -88,10 +90,20 @@ export const startVerdict = async ({ store, issuers = [], workers = 1 }) => {
   return { ...running, url, token, call, key: data.secret, folder, pid: running.child.pid };
 };
 
+/** The sources of the role table, which is the policy of the rows that compare one question with OPA; and of the one that ships. */
+export const SOURCES = { roleTable: join(ROOT, 'test/fixtures/policies/role-table'), platform: join(ROOT, 'policies/platform') };
+
+/** Builds the role table's bundle; resolves with its path. */
+export const roleTableBundle = async (opa) => {
+  const out = join(mkdtempSync(join(tmpdir(), 'verdict-bench-policy-')), 'bundle.tar.gz');
+  await buildBundle({ source: SOURCES.roleTable, opa, out, entrypoints: ['verdict/decision'] });
+  return out;
+};
+
 /** `opa run --server` on the shared cores with the same sources and console decision logs. */
-export const startOpa = async (opa, port) => {
-  const options = ['--set', 'decision_logs.console=true', '-b', '--ignore', '*_test.rego', '--ignore', 'bundle.tar.gz'];
-  const command = pinned(cores().shared, [opa, 'run', '--server', '--addr', `127.0.0.1:${port}`, ...options, join(ROOT, 'policies')]);
+export const startOpa = async (opa, port, source) => {
+  const options = ['--set', 'decision_logs.console=true', '-b', '--ignore', '*_test.rego'];
+  const command = pinned(cores().shared, [opa, 'run', '--server', '--addr', `127.0.0.1:${port}`, ...options, source]);
   const running = start(['sh', '-c', 'exec "$0" "$@" >/dev/null 2>/dev/null', ...command]);
   for (let attempt = 0; ; attempt++) {
     try {

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { loadPolicy, localDirectory } from '../../dist/evaluate/index.js';
 import { ask } from '../../dist/evaluate/tools/index.js';
 import { newUlid } from '../../dist/event/index.js';
-import { startOpa, startStoreElsewhere, startVerdict } from './platform.mjs';
+import { SOURCES, startOpa, startStoreElsewhere, startVerdict } from './platform.mjs';
 import { cores } from './processes.mjs';
 import { entities, questions } from './realistic.mjs';
 import { wrk } from './wrk.mjs';
@@ -69,7 +69,7 @@ export const policyRows = async ({ opa, port, seconds, rounds, timesAs, middle, 
     const refused = data.entities.find(({ status }) => status >= 300);
     if (refused) throw new Error(`The directory refused ${JSON.stringify(refused)}`);
   }
-  const peer = await startOpa(opa, port);
+  const peer = await startOpa(opa, port, SOURCES.platform);
   const ours = {
     url: `${node.url}/access/v1/evaluation`,
     body: questions().map((one) => JSON.stringify(one)),

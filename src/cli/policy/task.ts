@@ -8,7 +8,7 @@ import { EXIT, Failure } from '../failure.js';
 import { remark } from '../output.js';
 
 /** The folder of Rego and data that commands work on where none is named. */
-export const DEFAULT_SOURCE = 'policies';
+export const DEFAULT_SOURCE = 'policies/platform';
 
 /** The same folder as Verdict ships it: what its own bundle is built from. */
 export const SHIPPED_SOURCE = fileURLToPath(new URL(`../../../${DEFAULT_SOURCE}`, import.meta.url));
