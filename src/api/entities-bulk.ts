@@ -8,6 +8,7 @@ import { type Ask, failed, json, type Route, route } from './contract.js';
 import type { ApiDeps } from './deps.js';
 import { entityType, putOf } from './entities.js';
 import { isReservedType, keepingFault, placeOf } from './entity-rules.js';
+import { type IsThere, shapeFault, thereIn } from './entity-shape.js';
 import { problem } from './problem.js';
 
 /** The most entities in one request. */
@@ -58,6 +59,7 @@ const resultSchema = {
               version: { type: 'integer', minimum: 1 },
               code: { type: 'string' },
               detail: { type: 'string' },
+              pointer: { type: 'string', description: 'Where in the entity the mistake is (RFC 6901).' },
             },
           },
         },
@@ -66,7 +68,14 @@ const resultSchema = {
   },
 } as const;
 
-type Result = { readonly index: number; readonly status: number; readonly version?: number; readonly code?: string; readonly detail?: string };
+type Result = {
+  readonly index: number;
+  readonly status: number;
+  readonly version?: number;
+  readonly code?: string;
+  readonly detail?: string;
+  readonly pointer?: string;
+};
 
 /** Many entities in one request, each by itself. */
 export const bulkEntityRoutes = (deps: ApiDeps): readonly Route[] => [
@@ -105,7 +114,7 @@ export const bulkEntityRoutes = (deps: ApiDeps): readonly Route[] => [
 
 type Planned = { readonly index: number; readonly change: EntityChange };
 
-const plan = (posted: Posted, index: number, ask: Ask, deps: ApiDeps): Planned | Result => {
+const plan = (posted: Posted, index: number, ask: Ask, deps: ApiDeps, isThere: IsThere): Planned | Result => {
   if (!posted.ok) return { index, status: posted.status ?? 400, code: posted.code, detail: posted.detail };
   if (!isItem(posted.value)) return { index, status: 422, code: 'entity.invalid', detail: sayError(isItem.errors, 'entity') };
   const item = posted.value;
@@ -117,7 +126,9 @@ const plan = (posted: Posted, index: number, ask: Ask, deps: ApiDeps): Planned |
   if (!placed.ok) return { index, status: placed.status, code: placed.code, detail: placed.detail };
   const change = changeOf(item, placed.account);
   const fault = keepingFault(ask.caller, current, change);
-  return fault === undefined ? checked(index, change) : { index, status: 403, code: 'entity.keeping', detail: fault };
+  if (fault !== undefined) return { index, status: 403, code: 'entity.keeping', detail: fault };
+  const wrong = change.op === 'put' ? shapeFault({ ...change, account: change.account }, isThere) : undefined;
+  return wrong ? { index, status: 422, code: 'entity.invalid', ...wrong } : checked(index, change);
 };
 
 const changeOf = (item: Item, account: string | undefined): EntityChange =>
@@ -136,8 +147,20 @@ const checked = (index: number, change: EntityChange): Planned | Result => {
   }
 };
 
+/** What comes before in the same request counts as there: a document can be attached in the request that brings it. */
+const planAll = (items: readonly Posted[], ask: Ask, deps: ApiDeps): readonly (Planned | Result)[] => {
+  const isKnown = thereIn(deps.directory);
+  const coming = new Map<string, boolean>();
+  const isThere: IsThere = (type, id) => coming.get(`${type}/${id}`) ?? isKnown(type, id);
+  return items.map((posted, index) => {
+    const planned = plan(posted, index, ask, deps, isThere);
+    if ('change' in planned) coming.set(`${planned.change.type}/${planned.change.id}`, planned.change.op === 'put');
+    return planned;
+  });
+};
+
 const writeAll = async (items: readonly Posted[], ask: Ask, deps: ApiDeps): Promise<readonly Result[]> => {
-  const plans = items.map((posted, index) => plan(posted, index, ask, deps));
+  const plans = planAll(items, ask, deps);
   await noteRefused(plans, ask, deps);
   const planned = plans.filter((one): one is Planned => 'change' in one);
   const changes = planned.map(({ change }) => change);

@@ -6,6 +6,7 @@ import { PLAIN_BYTES } from './body.js';
 import { type Answer, type AnswerContract, type Ask, failed, json, type Route, route } from './contract.js';
 import type { ApiDeps } from './deps.js';
 import { isReservedType, keepingFault, maySee, placeOf } from './entity-rules.js';
+import { shapeFault, thereIn } from './entity-shape.js';
 import { mergePatch } from './merge-patch.js';
 import { problem } from './problem.js';
 
@@ -80,6 +81,8 @@ export const entityRoutes = (deps: ApiDeps): readonly Route[] => {
       if ('kind' in made) return made;
       const fault = keepingFault(ask.caller, current, made);
       if (fault !== undefined) return { kind: 'refused', problem: problem(403, 'entity.keeping', fault), permission: 'entity.write', account: wish.id };
+      const wrong = made.op === 'put' ? shapeFault({ ...wish, account: made.account, properties: made.properties }, thereIn(directory)) : undefined;
+      if (wrong) return failed(problem(422, 'entity.invalid', wrong.detail, { pointer: wrong.pointer }));
       const outcome = await write(ask, made);
       const moved = outcome.outcome === 'version_mismatch' && condition.expected === undefined;
       if (!moved || attempt === TRIES) return toAnswer(outcome, ask.caller, wish);

@@ -1,7 +1,11 @@
 export { PolicyError } from './bundle.js';
 export * from './decide.js';
 export * from './directory/index.js';
+export type { AskedFacts, Facts } from './facts/index.js';
+export { DOCUMENT_VERSION, type IamDocument, isDocument, isManaged, MANAGED } from './iam/document.js';
+export { type Built, buildInput, type Clock, type Input } from './input.js';
 export { type FoundOpa, findOpa, OPA_VERSION, type OpaSearch } from './opa.js';
 export { loadPolicy, type PolicySource } from './policy.js';
 export type * from './policy-types.js';
 export type { Question } from './question.js';
+export { ACCESS_MODELS, GUARDRAILS, LEVELS, ROLES, SCOPES, SECOND_FACTORS } from './shapes.js';

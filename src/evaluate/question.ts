@@ -1,4 +1,5 @@
 import { type Json, type JsonObject, withoutSecrets } from '../event/index.js';
+import type { AskedFacts } from './facts/index.js';
 
 /** What is asked (AuthZEN 1.0, section 5): may this subject do this action on this resource, in this context? */
 export type Question = {
@@ -23,14 +24,30 @@ const isEmpty = (object: JsonObject | undefined): boolean => {
   return true;
 };
 
+/** What else is recorded of a question. */
+export type RecordedWith = {
+  /** The id of a token that the directory knows; any other text in its place may be the token itself. */
+  readonly token: string | undefined;
+  /** What was computed of the question's own words, which may not be recorded themselves. */
+  readonly facts: AskedFacts | undefined;
+  /** Names of claims in its context that did not count, and would if a trusted caller asked again: they are told by name alone. */
+  readonly ignored: readonly string[];
+};
+
+const without = (object: JsonObject, names: readonly string[]): JsonObject =>
+  names.length === 0 ? object : Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));
+
+/** Facts hold nothing of a secret by themselves; names of regions are the asker's own words. */
+const factsAsRecorded = (facts: AskedFacts): JsonObject =>
+  (facts.target_regions ? { ...facts, target_regions: withoutSecrets(facts.target_regions) } : facts) as JsonObject;
+
 /**
- * The question as it is recorded: nothing personal outside `personal`, no secrets, and the time of the decision in
- * its context, so that the same question can be asked again later. `token` is the id of a token that the directory
- * knows; any other text in its place may be the token itself.
+ * The question as it is recorded: nothing personal outside `personal`, no secrets, the facts computed of them, and the
+ * time of the decision in its context, so that the same question can be asked again later.
  */
-export const asRecorded = (question: Question, time: string, token?: string): JsonObject => {
+export const asRecorded = (question: Question, time: string, { token, facts, ignored }: RecordedWith): JsonObject => {
   const { subject, action, resource } = question;
-  const context: JsonObject = isEmpty(question.context) ? {} : (withoutSecrets(question.context as JsonObject) as JsonObject);
+  const context: JsonObject = isEmpty(question.context) ? {} : (withoutSecrets(without(question.context as JsonObject, ignored)) as JsonObject);
   const { personal, rest } = isEmpty(context) ? { personal: {}, rest: {} } : split(context);
   const about = isEmpty(subject.properties) ? undefined : withoutSecrets(subject.properties as JsonObject);
   return {
@@ -41,5 +58,7 @@ export const asRecorded = (question: Question, time: string, token?: string): Js
       : { type: resource.type, id: resource.id, properties: withoutSecrets(resource.properties as JsonObject) },
     context: { ...rest, ...(token !== undefined && { token }), time },
     ...((about !== undefined || !isEmpty(personal)) && { personal: { ...personal, ...(about !== undefined && { subject: about }) } }),
+    ...(ignored.length > 0 && { ignored }),
+    ...(facts && { facts: factsAsRecorded(facts) }),
   };
 };

@@ -1,4 +1,4 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import addFormats from 'ajv-formats';
 import type { Event } from './event.js';
 
@@ -88,8 +88,8 @@ export const eventSchema = {
 } as const;
 
 /** The product's one ajv: strict about schemas, with the usual formats. */
-export const newAjv = (): Ajv => {
-  const ajv = new Ajv({ allErrors: false, strict: true, strictTypes: false, strictRequired: false });
+export const newAjv = (options: Options = {}): Ajv => {
+  const ajv = new Ajv({ allErrors: false, strict: true, strictTypes: false, strictRequired: false, ...options });
   addFormats.default(ajv);
   return ajv;
 };

@@ -4,9 +4,25 @@ import type { Json, JsonObject } from './event.js';
 /** Names of fields that hold secrets, without case, underscores and hyphens; compared at the end of a field's name. */
 const SECRET_NAME = /(token|secret|password|passphrase|passwd|privatekey|secretkey|accesskey|apikey|userdata|credential|authorization|bearer|cookie)s?$/;
 
-/** Texts that are secrets wherever they stand: PEM private keys, Verdict's own keys, JWTs, and the common providers' keys. */
-const SECRET_VALUE =
-  /-----BEGIN [A-Z ]*PRIVATE KEY-----|\bv[ak]_[0-9A-Za-z]{20,}|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[0-9A-Za-z]{30,}|\bxox[abpr]-[0-9A-Za-z-]{10,}/;
+/**
+ * Texts that are secrets wherever they stand, by kind: private keys, Verdict's own keys, signed tokens, and the common
+ * providers' access keys. None of them spans lines, and none can be slow on a text made to be.
+ */
+export const SECRET_LOOKS = [
+  { kind: 'private key', pattern: /-----BEGIN [A-Z ]{0,32}PRIVATE KEY(?: BLOCK)?-----|\bPuTTY-User-Key-File-\d|\bAGE-SECRET-KEY-1[0-9A-Z]{20,}/ },
+  { kind: 'Verdict API key', pattern: /\bv[ak]_[0-9A-Za-z]{20,}/ },
+  { kind: 'signed token (JWT)', pattern: /\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}/ },
+  { kind: 'AWS access key id', pattern: /\b(?:AKIA|ASIA)[0-9A-Z]{16}\b/ },
+  { kind: 'GitHub token', pattern: /\bgh[pousr]_[0-9A-Za-z]{30,}|\bgithub_pat_[0-9A-Za-z_]{30,}/ },
+  { kind: 'GitLab token', pattern: /\bglpat-[0-9A-Za-z_-]{20,}/ },
+  { kind: 'Slack token', pattern: /\bxox[abpr]-[0-9A-Za-z-]{10,}/ },
+  { kind: 'Google API key', pattern: /\bAIza[0-9A-Za-z_-]{35}/ },
+  { kind: 'DigitalOcean token', pattern: /\bdo[opr]_v1_[0-9a-f]{64}/ },
+  { kind: 'Stripe key', pattern: /\b[sr]k_live_[0-9A-Za-z]{20,}/ },
+  { kind: 'npm token', pattern: /\bnpm_[0-9A-Za-z]{36}/ },
+] as const;
+
+const SECRET_VALUE = new RegExp(SECRET_LOOKS.map(({ pattern }) => pattern.source).join('|'));
 
 const PATH_PARAMETER = /([?&;][^=&;]*(?:token|secret|password|key|signature|credential|code)[^=&;]*=)[^&;#]*/gi;
 

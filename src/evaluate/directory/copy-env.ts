@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { type EntityState, entityOf } from './state.js';
@@ -44,6 +45,8 @@ export type Databases = {
   readonly entities: Database<string, Key>;
   readonly marks: Database<Mark, Key>;
   readonly accounts: Database<string, [account: string, type: string, id: string]>;
+  /** ACL entries by whom they are granted to: see {@link granteeKey}. */
+  readonly grantees: Database<string, [grantee: string, id: string]>;
   readonly outcomes: Database<Remembered, string>;
   readonly times: Database<string, [time: number, name: string]>;
   readonly cursors: Database<number, number>;
@@ -61,6 +64,7 @@ export const openDatabases = (path: string): Databases => {
     entities: root.openDB({ name: 'entities', encoding: 'string' }),
     marks: root.openDB({ name: 'marks', encoding: 'json' }),
     accounts: root.openDB({ name: 'accounts', encoding: 'string' }),
+    grantees: root.openDB({ name: 'grantees', encoding: 'string' }),
     outcomes: root.openDB({ name: 'outcomes', encoding: 'json' }),
     times: root.openDB({ name: 'outcome-times', encoding: 'string' }),
     cursors: root.openDB({ name: 'cursors', encoding: 'json' }),
@@ -68,6 +72,32 @@ export const openDatabases = (path: string): Databases => {
     notes: root.openDB({ name: 'notes', encoding: 'string' }),
     view: root.openDB({ name: 'view', encoding: 'binary' }),
   };
+};
+
+/** Account and grantee in so few bytes that they fit into a key, whatever their length. */
+export const granteeKey = (account: string, grantee: string): string =>
+  createHash('sha256')
+    .update(JSON.stringify([account, grantee]))
+    .digest('base64url');
+
+/** Where an ACL entry stands among the grantees; undefined for what is none, or is granted to nobody. */
+const granteeOf = (entity: Entity | undefined): string | undefined => {
+  const grantee = entity?.type === 'acl' ? entity.properties['grantee'] : undefined;
+  return entity?.account === undefined || typeof grantee !== 'string' ? undefined : granteeKey(entity.account, grantee);
+};
+
+/** Environments from before there were grantees get them at their first opening; `set` keeps them from then on. */
+export const indexGrantees = (db: Databases): void => {
+  if (db.notes.get('grantees') !== undefined) return;
+  db.root.transactionSync(() => {
+    if (db.notes.get('grantees') !== undefined) return;
+    for (const { key, value } of db.entities.getRange({ start: ['acl', ''] as Key })) {
+      if (key[0] !== 'acl') break;
+      const grantee = granteeOf((JSON.parse(value) as Stored).e);
+      if (grantee !== undefined) db.grantees.putSync([grantee, key[1]], '');
+    }
+    db.notes.putSync('grantees', '1');
+  });
 };
 
 export const stateIn = (db: Databases, key: Key): EntityState | undefined => {
@@ -101,6 +131,12 @@ export const writerOf = (db: Databases, now: () => number, mayForget: boolean): 
     const key: [string, string, string] = [entity.account, entity.type, entity.id];
     void (isThere ? db.accounts.put(key, '') : db.accounts.remove(key));
   };
+  const grant = (before: Entity | undefined, next: Entity | undefined): void => {
+    const [from, to] = [granteeOf(before), granteeOf(next)];
+    if (from === to) return;
+    if (before && from !== undefined) void db.grantees.remove([from, before.id]);
+    if (next && to !== undefined) void db.grantees.put([to, next.id], '');
+  };
   const forget = (): void => {
     for (const key of [...db.times.getKeys({ end: [now() - REMEMBER_MS, ''], limit: FORGET_AT_ONCE })]) {
       void db.outcomes.remove(key[1]);
@@ -113,6 +149,7 @@ export const writerOf = (db: Databases, now: () => number, mayForget: boolean): 
       const key: Key = [type, id];
       const before = entityOf(stateIn(db, key));
       if (before?.account !== entityOf(next)?.account) index(before, false);
+      grant(before, entityOf(next));
       if (next.kind === 'live') {
         index(next.entity, true);
         void db.entities.put(key, JSON.stringify({ e: next.entity, c: next.change } satisfies Stored));
@@ -136,7 +173,7 @@ export const writerOf = (db: Databases, now: () => number, mayForget: boolean): 
     owe: (type, id, due) => void (due === undefined ? db.owed.remove([type, id]) : db.owed.put([type, id], due)),
     note: (name, value) => void db.notes.put(name, value),
     clear: () => {
-      for (const each of [db.entities, db.marks, db.accounts, db.cursors, db.owed]) each.clearSync();
+      for (const each of [db.entities, db.marks, db.accounts, db.grantees, db.cursors, db.owed]) each.clearSync();
       writeView(readView(db).generation + 1, 0);
     },
   };

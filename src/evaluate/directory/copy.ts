@@ -1,6 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newUlid } from '../../event/index.js';
-import { type CopyWriter, type Key, openDatabases, type Remembered, readView, SETTLE_MS, type Stored, stateIn, writerOf } from './copy-env.js';
+import {
+  type CopyWriter,
+  granteeKey,
+  indexGrantees,
+  type Key,
+  openDatabases,
+  type Remembered,
+  readView,
+  SETTLE_MS,
+  type Stored,
+  stateIn,
+  writerOf,
+} from './copy-env.js';
 import { MAX_ID, MAX_TYPE } from './limits.js';
 import type { EntityState } from './state.js';
 import type { Directory, Entity } from './types.js';
@@ -13,7 +25,7 @@ const CACHED = { entities: 20_000, characters: 32 * 2 ** 20 };
 const CLOCK_MS = 5_000;
 
 /** One LMDB environment with a directory in it. Several processes of a node open the same one. */
-export type Copy = Pick<Directory, 'get' | 'list' | 'generation' | 'isEmpty' | 'close'> & {
+export type Copy = Pick<Directory, 'get' | 'list' | 'grantedTo' | 'generation' | 'isEmpty' | 'close'> & {
   /** This node's name in the environment: a ULID, made with it. */
   readonly node: string;
   readonly state: (type: string, id: string) => EntityState | undefined;
@@ -51,6 +63,27 @@ const commitError = async (error: unknown): Promise<Error> => {
 export const ageOf = (heartbeat: number, now: number): number =>
   heartbeat === 0 || heartbeat > now + CLOCK_MS ? Number.POSITIVE_INFINITY : Math.max(1, now - heartbeat);
 
+/**
+ * Reads stored entities. What was read before is the same object again, so that what was made of an entity (see the
+ * WeakMaps of src/evaluate) outlives the changes of others, which empty the cache.
+ */
+const parser = (): ((text: string) => Entity) => {
+  const parsed = new Map<string, Entity>();
+  let characters = 0;
+  return (text) => {
+    const before = parsed.get(text);
+    if (before) return before;
+    const entity = freeze((JSON.parse(text) as Stored).e);
+    if (parsed.size >= CACHED.entities || characters >= CACHED.characters) {
+      parsed.clear();
+      characters = 0;
+    }
+    parsed.set(text, entity);
+    characters += text.length;
+    return entity;
+  };
+};
+
 /** Opens (or makes) the environment in the folder `path`. */
 export const openCopy = (path: string, now: () => number = Date.now): Copy => {
   const db = openDatabases(path);
@@ -59,11 +92,16 @@ export const openCopy = (path: string, now: () => number = Date.now): Copy => {
   let view = { generation: -1, heartbeat: 0 };
   const cached = { entities: 0, characters: 0 };
   const cache = new Map<string, Map<string, Entity | undefined>>();
+  const granted = new Map<string, readonly Entity[]>();
+  const parse = parser();
 
   if (db.notes.get('node') === undefined) db.root.transactionSync(() => void (db.notes.get('node') ?? db.notes.putSync('node', newUlid())));
 
+  indexGrantees(db);
+
   const dropCache = (): void => {
     cache.clear();
+    granted.clear();
     cached.entities = 0;
     cached.characters = 0;
   };
@@ -91,8 +129,8 @@ export const openCopy = (path: string, now: () => number = Date.now): Copy => {
     const text = db.entities.get([type, id]);
     if (text === undefined) return undefined;
     cached.characters += text.length;
-    const { e } = JSON.parse(text) as Stored;
-    return e.type === type && e.id === id ? freeze(e) : undefined;
+    const entity = parse(text);
+    return entity.type === type && entity.id === id ? entity : undefined;
   };
 
   const get = (type: string, id: string): Entity | undefined => {
@@ -135,6 +173,29 @@ export const openCopy = (path: string, now: () => number = Date.now): Copy => {
     return found;
   };
 
+  /** What stands among the grantees is only where to look: the entry itself says whose it is. */
+  const readGranted = (account: string, grantee: string): readonly Entity[] => {
+    const key = granteeKey(account, grantee);
+    const found: Entity[] = [];
+    for (const [of, id] of db.grantees.getKeys({ start: [key, ''] as [string, string] })) {
+      if (of !== key) break;
+      const entry = get('acl', id);
+      if (entry?.account === account && entry.properties['grantee'] === grantee) found.push(entry);
+    }
+    return found;
+  };
+
+  const grantedTo: Directory['grantedTo'] = (account, grantee) => {
+    refresh();
+    const name = `${account.length} ${account} ${grantee}`;
+    const known = granted.get(name);
+    if (known) return known;
+    const found = readGranted(account, grantee);
+    if (granted.size >= CACHED.entities) granted.clear();
+    granted.set(name, found);
+    return found;
+  };
+
   const isEmpty = (): boolean => {
     refresh();
     const [first] = db.entities.getKeys({ limit: 1 });
@@ -148,6 +209,7 @@ export const openCopy = (path: string, now: () => number = Date.now): Copy => {
     node: db.notes.get('node') as string,
     get,
     list,
+    grantedTo,
     isEmpty,
     generation: () => {
       refresh();

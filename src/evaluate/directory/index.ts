@@ -1,5 +1,6 @@
 export type { EntityDraft, Redact } from './entity-event.js';
 export { type DirectoryFeed, type DirectoryFeedConfig, type DirectoryFeedDeps, directoryFeed } from './feed.js';
+export { fixedDirectory, type WrittenEntity } from './fixed.js';
 export { type KafkaDirectoryConfig, kafkaDirectory } from './kafka.js';
 export { checkChanges, EntityRefused, MAX_ENTITY_BYTES } from './limits.js';
 export { type LocalDirectoryConfig, localDirectory } from './local.js';

@@ -186,6 +186,7 @@ export const kafkaDirectory = (config: KafkaDirectoryConfig, deps: { readonly ka
   return {
     get: copy.get,
     list: copy.list,
+    grantedTo: copy.grantedTo,
     isEmpty: copy.isEmpty,
     generation: copy.generation,
     staleness: () => ageOf(copy.heartbeat(), now()),

@@ -36,6 +36,7 @@ export const localDirectory = ({ path }: LocalDirectoryConfig, deps: { readonly 
   return {
     get: copy.get,
     list: copy.list,
+    grantedTo: copy.grantedTo,
     isEmpty: copy.isEmpty,
     generation: copy.generation,
     staleness: () => 0,

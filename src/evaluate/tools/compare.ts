@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Policy, PolicyAnswer } from '../policy-types.js';
 import { ask } from './ask.js';
 import type { CaseFile } from './cases.js';
-import { fixedDirectory } from './fixed-directory.js';
+import { fixedDirectory } from '../directory/index.js';
 import { inOrder } from './in-order.js';
 
 /** A case that two policies answer differently. */

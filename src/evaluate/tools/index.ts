@@ -4,7 +4,7 @@ export { type CaseCaller, type CaseFile, type DecisionCase, parseCases, readCase
 export { checkPolicies, type PolicyProblem, sayProblem } from './check.js';
 export { type ChangedCase, type Comparison, comparePolicies } from './compare.js';
 export { type Contribution, type Explanation, explain, type RulePlace } from './explain.js';
-export { fixedDirectory, type WrittenEntity } from './fixed-directory.js';
+export { fixedDirectory, type WrittenEntity } from '../directory/index.js';
 export type { PolicyTask } from './opa-run.js';
 export { parseEntities, parseQuestion } from './question-file.js';
 export { type PolicyTests, testPolicies } from './rego-tests.js';

@@ -3,7 +3,7 @@ import type { Policy } from '../policy-types.js';
 import { type Asked, ask } from './ask.js';
 import type { CaseFile, DecisionCase } from './cases.js';
 import { differences } from './differences.js';
-import { fixedDirectory } from './fixed-directory.js';
+import { fixedDirectory } from '../directory/index.js';
 import { inOrder } from './in-order.js';
 
 /** A case, and where it did not come out as it should: phrases, none when it passed. */
