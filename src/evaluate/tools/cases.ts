@@ -2,9 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Reason } from '../../event/index.js';
 import { type JsonObject, newAjv } from '../../event/index.js';
+import type { WrittenEntity } from '../directory/index.js';
 import type { Question } from '../question.js';
 import { caseFileSchema, caseSchema } from './case-schema.js';
-import type { WrittenEntity } from '../directory/index.js';
 import { expectValid, readWritten, WrittenError } from './written.js';
 
 /** Who asks, where a case is not about a platform's own credential: `all` accounts and every permission. */

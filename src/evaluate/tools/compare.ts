@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
+import { fixedDirectory } from '../directory/index.js';
 import type { Policy, PolicyAnswer } from '../policy-types.js';
 import { ask } from './ask.js';
 import type { CaseFile } from './cases.js';
-import { fixedDirectory } from '../directory/index.js';
 import { inOrder } from './in-order.js';
 
 /** A case that two policies answer differently. */

@@ -1,7 +1,7 @@
 import { newAjv } from '../../event/index.js';
+import type { WrittenEntity } from '../directory/index.js';
 import type { Question } from '../question.js';
 import { entitySchema, questionSchema } from './case-schema.js';
-import type { WrittenEntity } from '../directory/index.js';
 import { expectValid, readWritten, type Written } from './written.js';
 
 const ajv = newAjv();

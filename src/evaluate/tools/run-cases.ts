@@ -1,9 +1,9 @@
 import { type EventDraft, isEvent, newUlid, place } from '../../event/index.js';
+import { fixedDirectory } from '../directory/index.js';
 import type { Policy } from '../policy-types.js';
 import { type Asked, ask } from './ask.js';
 import type { CaseFile, DecisionCase } from './cases.js';
 import { differences } from './differences.js';
-import { fixedDirectory } from '../directory/index.js';
 import { inOrder } from './in-order.js';
 
 /** A case, and where it did not come out as it should: phrases, none when it passed. */
