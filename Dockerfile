@@ -19,7 +19,7 @@ COPY --from=build /verdict/dist dist
 COPY package.json ./
 COPY bin bin
 COPY scripts/healthz.mjs scripts/healthz.mjs
-COPY policies/bundle.tar.gz policies/bundle.tar.gz
+COPY policies/bundle.tar.gz policies/api.tar.gz policies/
 COPY fixtures/platform fixtures/platform
 # Everything above belongs to root: the process can change nothing but its data.
 USER node
