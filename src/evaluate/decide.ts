@@ -4,7 +4,8 @@ import { type EventDraft, EventTooLarge, type Json, MAX_EVENT_BYTES, type Reason
 import type { AccountFound } from './account.js';
 import type { Directory } from './directory/types.js';
 import { alertDrafts, decisionDraft } from './draft.js';
-import { type AskedBy, buildInput, type Clock, type Forbidden } from './input.js';
+import { type AskedBy, buildInput, type Clock, type Forbidden, type Input } from './input.js';
+import { inputJson } from './input-json.js';
 import type { Policy, PolicyAnswer } from './policy-types.js';
 import type { Question } from './question.js';
 
@@ -76,7 +77,7 @@ const clockOf = (now: () => number): (() => Clock) => {
 const deny = (code: string, message: string): PolicyAnswer => ({ allow: false, reasons: [{ code, message }], advice: [] });
 
 /** The policy's answer, unless the question must be denied before it is put to any policy. */
-const answerOf = (input: object, account: AccountFound, policy: Policy, { directory, maxStalenessMs }: DecideDeps): PolicyAnswer => {
+const answerOf = (input: Input, account: AccountFound, policy: Policy, { directory, maxStalenessMs }: DecideDeps): PolicyAnswer => {
   if (account.found === 'mismatch')
     return deny('account.mismatch', `The question names account ${account.claimed}, but the resource belongs to ${account.account}.`);
   if (directory.staleness() > maxStalenessMs)
@@ -84,7 +85,7 @@ const answerOf = (input: object, account: AccountFound, policy: Policy, { direct
       'directory.stale',
       `This node's copy of the directory was not confirmed for ${maxStalenessMs / 1000} s (directory.max_staleness); it denies until it has caught up.`,
     );
-  return policy.decide(input);
+  return policy.decide(inputJson(input));
 };
 
 /** Records drafts in one commit, without those too large for a record and what they caused: ids of the large are the result. */

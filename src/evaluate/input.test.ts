@@ -4,6 +4,7 @@ import type { Caller } from '../caller/types.js';
 import type { Json, JsonObject } from '../event/index.js';
 import { fixedDirectory, type WrittenEntity } from './directory/fixed.js';
 import { type Built, buildInput } from './input.js';
+import { inputJson } from './input-json.js';
 import type { Question } from './question.js';
 
 const clock = { ms: 1_795_320_228_496, text: '2026-11-22T04:03:48.496Z' };
@@ -203,6 +204,7 @@ describe('Whatever a question claims', () => {
         const plain = built(ask({ subject }), who);
         const claiming = built(withClaims(ask({ subject }), [about, doing, thing, around]), who);
         expect(claiming.input.directory).toEqual(plain.input.directory);
+        for (const { input } of [claiming, plain]) expect(JSON.parse(new TextDecoder().decode(inputJson(input)))).toEqual(JSON.parse(JSON.stringify(input)));
         expect(claiming.input.facts.directory_tags).toEqual(plain.input.facts.directory_tags);
         expect(claiming.input.facts.times).toEqual(plain.input.facts.times);
         expect(claiming.entities).toEqual(plain.entities);

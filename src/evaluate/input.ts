@@ -1,10 +1,10 @@
 import { type Caller, holds, reaches } from '../caller/types.js';
 import type { Json, JsonObject } from '../event/index.js';
 import { type AccountFound, accountOf } from './account.js';
-import { aclFor } from './acl.js';
+import { type AclEntry, aclFor } from './acl.js';
 import type { Directory, Entity } from './directory/types.js';
 import { type AskedFacts, askedFacts, type Facts, factsOf, tagsOf, timeOf } from './facts/index.js';
-import { attachedTo } from './iam/attached.js';
+import { type Attached, attachedTo } from './iam/attached.js';
 import type { Question } from './question.js';
 
 /** What the front knows of the request that a question came in. */
@@ -29,7 +29,15 @@ export type Input = {
   readonly action: Question['action'];
   readonly resource: { readonly type: string; readonly id: string; readonly properties: JsonObject };
   readonly context: JsonObject;
-  readonly directory: { readonly [name: string]: unknown };
+  readonly directory: {
+    readonly account: JsonObject | null;
+    readonly membership: JsonObject | null;
+    readonly token: JsonObject | null;
+    readonly subject: JsonObject | null;
+    readonly resource: JsonObject | null;
+    readonly acl?: readonly AclEntry[];
+    readonly policies?: readonly Attached[];
+  };
   readonly facts: Facts;
 };
 
@@ -55,8 +63,18 @@ export type Clock = { readonly ms: number; readonly text: string };
 /** Claims about the world that only a trusted caller may make. */
 const ASSERTED = ['time', 'mfa', 'ip', 'break_glass'] as const;
 
-const shown = (entity: Entity | undefined): JsonObject | null =>
-  entity ? { type: entity.type, id: entity.id, account: entity.account ?? null, properties: entity.properties, version: entity.version } : null;
+const views = new WeakMap<Entity, JsonObject>();
+
+/** An entity as the policy is given it: one object for each version, so that its JSON is made once. */
+const shown = (entity: Entity | undefined): JsonObject | null => {
+  if (!entity) return null;
+  const known = views.get(entity);
+  if (known) return known;
+  const { type, id, account = null, properties, version } = entity;
+  const view = { type, id, account, properties, version };
+  views.set(entity, view);
+  return view;
+};
 
 const overlay = (asked: JsonObject | undefined, known: Entity | undefined): JsonObject => {
   if (!known) return asked ?? {};
@@ -120,7 +138,7 @@ const uses = (account: Entity | undefined, model: string): boolean => {
   return Array.isArray(models) && models.includes(model);
 };
 
-type Grants = { readonly acl?: readonly unknown[]; readonly policies?: readonly unknown[]; readonly entities: readonly Entity[] };
+type Grants = { readonly acl?: readonly AclEntry[]; readonly policies?: readonly Attached[]; readonly entities: readonly Entity[] };
 
 const NO_GRANTS: Grants = { entities: [] };
 

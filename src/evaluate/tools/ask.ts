@@ -29,7 +29,7 @@ export const ask = async (question: Question, { policy, directory, caller = {}, 
   const watched: Policy = {
     ...policy,
     decide: (given) => {
-      input = given as JsonObject;
+      input = (given instanceof ArrayBuffer ? JSON.parse(new TextDecoder().decode(given)) : given) as JsonObject;
       return policy.decide(given);
     },
   };
