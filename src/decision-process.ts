@@ -7,6 +7,7 @@ import {
   type Directory,
   type Entity,
   kafkaDirectory,
+  loadGuard,
   loadPolicy,
   localDirectory,
   type Policy,
@@ -76,7 +77,9 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
   const keys = apiKeys<RequestMeta>({ directory, write, lastUse: uses });
   const authenticate = authenticator({ auth: config.auth, admin_token: start.adminToken }, { directory, lastUse: uses, warn });
   const addressOf = clientAddress(config.http.trusted_proxies);
+  const guard = await loadGuard();
   const decide = createDecide({
+    guard,
     policy: policy.current,
     directory,
     append: (drafts) => journal.append(drafts),
@@ -91,6 +94,7 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
   const api = createApi(
     { publicUrl: config.http.public_url, version: version() },
     {
+      guard,
       authenticate,
       refused: turnedAway.refused,
       clientAddress: addressOf,

@@ -1,4 +1,4 @@
-import { type Caller, reaches } from '../caller/types.js';
+import type { Caller, Guard, Permission } from '../caller/types.js';
 import { eventParts, type JsonObject } from '../event/index.js';
 import type { EventFilter, Reach } from '../store/index.js';
 import { type Problem, problem } from './problem.js';
@@ -32,10 +32,10 @@ export type FilterRead =
 type Query = { readonly [name: string]: string };
 
 /** The filter that a query's parameters ask for, and how far the caller reaches. */
-export const readFilter = (query: Query, caller: Caller): FilterRead => {
+export const readFilter = (query: Query, caller: Caller, permission: Permission, guard: Guard): FilterRead => {
   const { account } = query;
-  if (account !== undefined && !reaches(caller, account))
-    return { ok: false, account, problem: problem(403, 'caller.account', `This credential may not read the audit log of account ${account}.`) };
+  const refusal = account === undefined ? undefined : guard(caller, permission, account);
+  if (account !== undefined && refusal) return { ok: false, account, problem: problem(403, refusal.code, refusal.message) };
   const { start_date, end_date } = query;
   for (const [name, value] of Object.entries({ start_date, end_date }))
     if (value !== undefined && !isDate(value))

@@ -123,7 +123,7 @@ export const auditRoutes = (deps: ApiDeps): readonly Route[] => [
       answers: { 200: { description: 'A page; `next_cursor` leads to the next one.', content: { 'application/json': pageSchema } } },
     },
     async (ask) => {
-      const read = readFilter(ask.query, ask.caller);
+      const read = readFilter(ask.query, ask.caller, 'audit.read', deps.guard);
       if (!read.ok) return read.account === undefined ? failed(read.problem) : { kind: 'refused', problem: read.problem, account: read.account };
       const { cursor, limit } = ask.query;
       const at = { limit: Number(limit ?? LIMIT), ...(cursor !== undefined && { cursor }) };

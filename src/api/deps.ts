@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Logger } from 'pino';
-import type { ApiKeyOutcome, ApiKeyWish, Authenticate, Caller, RefusedRequest, ShownApiKey } from '../caller/index.js';
+import type { ApiKeyOutcome, ApiKeyWish, Authenticate, Caller, Guard, RefusedRequest, ShownApiKey } from '../caller/index.js';
 import type { Decide } from '../evaluate/decide.js';
 import type { Directory, EntityChange, EntityOutcome } from '../evaluate/directory/types.js';
 import type { LogRange } from '../event/index.js';
@@ -31,6 +31,8 @@ export type PartStatus = { readonly name: string; readonly ok: boolean; readonly
 
 /** What the API is made of. Everything it touches comes in here. */
 export type ApiDeps = {
+  /** Verdict's own policy: who may do what with this API. */
+  readonly guard: Guard;
   readonly authenticate: Authenticate;
   /** Makes a refusal an event. */
   readonly refused: (caller: Caller | undefined, refusal: RefusedRequest) => unknown;

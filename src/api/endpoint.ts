@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Caller, holds } from '../caller/types.js';
+import type { Caller } from '../caller/types.js';
 import { EntityRefused } from '../evaluate/directory/limits.js';
 import { newAjv, sayError } from '../event/index.js';
 import { JournalUnavailable } from '../ingest/journal-types.js';
@@ -43,9 +43,10 @@ export const endpoint = ({ contract, handle }: Route, deps: ApiDeps): Endpoint =
       return { ok: false, problem: problem(401, found.code, found.message) };
     }
     const { permission } = contract;
-    if (permission === 'authenticated' || holds(found.caller, permission)) return { ok: true, value: found.caller };
-    await deps.refused(found.caller, { address, code: 'caller.permission', permission, path, requestId: request.requestId });
-    return { ok: false, problem: problem(403, 'caller.permission', `This credential lacks the permission ${permission}.`) };
+    const refusal = permission === 'authenticated' ? undefined : deps.guard(found.caller, permission);
+    if (!refusal || permission === 'authenticated') return { ok: true, value: found.caller };
+    await deps.refused(found.caller, { address, code: refusal.code, permission, path, requestId: request.requestId });
+    return { ok: false, problem: problem(403, refusal.code, refusal.message) };
   };
 
   const settle = async (request: Incoming, caller: Caller, address: string): Promise<Answer> => {

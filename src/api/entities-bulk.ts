@@ -122,7 +122,7 @@ const plan = (posted: Posted, index: number, ask: Ask, deps: ApiDeps, isThere: I
   const isPut = item.op !== 'delete';
   if (isPut && !item.properties) return { index, status: 422, code: 'entity.invalid', detail: 'entity must have "properties".' };
   const current = deps.directory.get(item.type, item.id);
-  const placed = placeOf(item, current, ask.caller);
+  const placed = placeOf(item, current, ask.caller, deps.guard);
   if (!placed.ok) return { index, status: placed.status, code: placed.code, detail: placed.detail };
   const change = changeOf(item, placed.account);
   const fault = keepingFault(ask.caller, current, change);

@@ -1,5 +1,4 @@
 import type { Caller } from '../caller/types.js';
-import { reaches } from '../caller/types.js';
 import type { Entity, EntityChange, EntityOutcome } from '../evaluate/directory/types.js';
 import { eventParts, type JsonObject, newUlid } from '../event/index.js';
 import { PLAIN_BYTES } from './body.js';
@@ -107,7 +106,7 @@ export const entityRoutes = (deps: ApiDeps): readonly Route[] => {
         const wish = wishOf(ask);
         const body = ask.body as { readonly account?: string; readonly properties: JsonObject };
         return change(ask, (current, expected) => {
-          const placed = placeOf({ ...wish, ...(body.account !== undefined && { account: body.account }) }, current, ask.caller);
+          const placed = placeOf({ ...wish, ...(body.account !== undefined && { account: body.account }) }, current, ask.caller, deps.guard);
           if (!placed.ok) return refusal(placed);
           return putOf(wish, placed.account, body.properties, expected);
         });
@@ -151,7 +150,7 @@ export const entityRoutes = (deps: ApiDeps): readonly Route[] => {
         return change(ask, (current, expected) => {
           if (!current) return notFound(wish);
           if (!maySee(ask.caller, current)) return hidden(wish, current);
-          const placed = placeOf({ ...wish, ...(body.account !== undefined && { account: body.account }) }, current, ask.caller);
+          const placed = placeOf({ ...wish, ...(body.account !== undefined && { account: body.account }) }, current, ask.caller, deps.guard);
           if (!placed.ok) return refusal(placed);
           const properties = mergePatch(current.properties, body.properties ?? {}) as JsonObject;
           return putOf(wish, placed.account, properties, expected ?? current.version);
@@ -197,7 +196,7 @@ export const entityRoutes = (deps: ApiDeps): readonly Route[] => {
         },
         answers: { 200: { description: 'A page.', content: { 'application/json': pageSchema } } },
       },
-      (ask) => listEntities(ask, directory),
+      (ask) => listEntities(ask, deps),
     ),
   ];
 };
@@ -214,12 +213,12 @@ const pageSchema = {
   },
 } as const;
 
-const listEntities = (ask: Ask, directory: ApiDeps['directory']): Answer => {
+const listEntities = (ask: Ask, { directory, guard }: Pick<ApiDeps, 'directory' | 'guard'>): Answer => {
   const type = ask.params['type'] as string;
   if (isReservedType(type)) return reserved(type);
   const { account, cursor } = ask.query;
-  if (account !== undefined && !reaches(ask.caller, account))
-    return { kind: 'refused', account, problem: problem(403, 'caller.account', `This credential may not read entities of account ${account}.`) };
+  const refusal = account === undefined ? undefined : guard(ask.caller, 'entity.read', account);
+  if (account !== undefined && refusal) return { kind: 'refused', account, problem: problem(403, refusal.code, refusal.message) };
   const limit = Number(ask.query['limit'] ?? 100);
   const after = cursor === undefined ? undefined : Buffer.from(cursor, 'base64url').toString('utf8');
   const accounts = account !== undefined ? [account] : ask.caller.accounts === 'all' ? [undefined] : ask.caller.accounts;

@@ -1,4 +1,4 @@
-import { type Caller, reaches } from '../caller/types.js';
+import type { Caller, Guard } from '../caller/types.js';
 import type { Entity, EntityChange } from '../evaluate/directory/types.js';
 
 /** The account an entity would belong to, or why it can't be written so. */
@@ -29,6 +29,7 @@ export const placeOf = (
   wish: { readonly type: string; readonly id: string; readonly account?: string },
   current: Entity | undefined,
   caller: Caller,
+  guard: Guard,
 ): Placed => {
   if (current && !maySee(caller, current))
     return refuse(409, 'entity.account', `${wish.type}/${wish.id} belongs elsewhere; choose another id.`, current.account);
@@ -40,8 +41,8 @@ export const placeOf = (
   const account = wish.account ?? fixed ?? (current ? current.account : onlyAccountOf(caller));
   if (account === undefined && caller.accounts !== 'all')
     return refuse(403, 'entity.account', 'This credential may only write entities of its accounts: name one in "account".');
-  if (account !== undefined && !reaches(caller, account))
-    return refuse(403, 'caller.account', `This credential may not write entities of account ${account}.`, account);
+  const refusal = account === undefined ? undefined : guard(caller, 'entity.write', account);
+  if (refusal) return refuse(403, refusal.code, refusal.message, account);
   if (current && current.account !== account)
     return refuse(
       409,

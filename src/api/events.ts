@@ -45,7 +45,7 @@ const lines = { type: 'string', description: 'One event a line.' } as const;
 
 /** What producers record. */
 export const eventRoutes = (deps: ApiDeps): readonly Route[] => {
-  const record = createRecorder({ journal: deps.journal, ...(deps.now && { now: deps.now }) });
+  const record = createRecorder({ journal: deps.journal, guard: deps.guard, ...(deps.now && { now: deps.now }) });
   return [
     route(
       {

@@ -48,7 +48,7 @@ export const exportRoutes = (deps: ApiDeps): readonly Route[] => [
 ];
 
 const exportEvents = async (ask: Ask, deps: ApiDeps): Promise<Answer> => {
-  const read = readFilter(ask.query, ask.caller);
+  const read = readFilter(ask.query, ask.caller, 'audit.export', deps.guard);
   if (!read.ok) return read.account === undefined ? failed(read.problem) : { kind: 'refused', problem: read.problem, account: read.account };
   if (ask.incoming.httpVersionMajor === 1 && ask.incoming.httpVersionMinor === 0)
     return failed(problem(505, 'http.version', 'An export ends with trailers, which need HTTP/1.1.'));

@@ -1,4 +1,4 @@
-import { KEY_TYPE, reaches } from '../caller/index.js';
+import { KEY_TYPE } from '../caller/index.js';
 import { eventParts, type JsonObject } from '../event/index.js';
 import { type AccountEntities, FINDING_CODES, gatherAccount, isNothing, type Review, reviewCsv, reviewOf, shippedDocuments } from '../review/index.js';
 import { type LastUseRow, type LastUses, retentionDays } from '../store/index.js';
@@ -82,8 +82,8 @@ export const reviewRoutes = (deps: ApiDeps): readonly Route[] => [
 
 const answerReview = async (ask: Ask, deps: ApiDeps): Promise<Answer> => {
   const account = ask.query['account'] as string;
-  if (!reaches(ask.caller, account))
-    return { kind: 'refused', account, problem: problem(403, 'caller.account', `This credential may not review account ${account}.`) };
+  const refusal = deps.guard(ask.caller, 'audit.read', account);
+  if (refusal) return { kind: 'refused', account, problem: problem(403, refusal.code, refusal.message) };
   const now = (deps.now ?? Date.now)();
   const entities = await gatherAccount(deps.directory, account, ask.caller);
   if (isNothing(entities)) return failed(problem(404, 'account.unknown', `The directory has nothing of account ${account}.`));

@@ -39,3 +39,9 @@ export type Authenticate = (authorization: string | undefined, now: number) => A
 
 export const holds = (caller: Caller, permission: Permission): boolean => caller.permissions.has(permission);
 export const reaches = (caller: Caller, account: string): boolean => caller.accounts === 'all' || caller.accounts.includes(account);
+
+/** Why a caller may not do something. */
+export type Refusal = { readonly code: 'caller.permission' | 'caller.account'; readonly message: string };
+
+/** What keeps a caller from what takes a permission, on an account (undefined: on none in particular); undefined where nothing does. */
+export type Guard = (caller: Caller, permission: Permission, account?: string) => Refusal | undefined;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { guard } from '../../test/peers/guard.js';
 import type { Caller } from '../caller/types.js';
 import { type EventDraft, EventTooLarge, isEvent, type Json, newUlid, place } from '../event/index.js';
 import { createDecide, type Semantic } from './decide.js';
@@ -47,7 +48,7 @@ const deciding = (advice: readonly Json[] = [], largest = Number.POSITIVE_INFINI
     commits.push(drafts);
   };
   const policy = { revision: 'r1', decide: () => ({ allow: true, reasons: [], advice }) } as unknown as Policy;
-  const decide = createDecide({ policy: () => policy, directory, append, maxStalenessMs: 1000, region: 'lagos-1', now: () => NOW });
+  const decide = createDecide({ guard, policy: () => policy, directory, append, maxStalenessMs: 1000, region: 'lagos-1', now: () => NOW });
   const by = (who: Caller) => ({ caller: who, address: '192.0.2.7', requestId: 'req-1' });
   return {
     commits,

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { holds } from '../caller/types.js';
+import type { Guard } from '../caller/types.js';
 import { type EventDraft, EventTooLarge, type Json, MAX_EVENT_BYTES, type Reason } from '../event/index.js';
 import type { AccountFound } from './account.js';
 import type { Directory } from './directory/types.js';
@@ -32,6 +32,8 @@ export type Semantic = 'execute_all' | 'deny_on_first_deny' | 'permit_on_first_p
 export type DecideDeps = {
   readonly policy: () => Policy;
   readonly directory: Directory;
+  /** Verdict's own policy: what a caller may ask and claim. */
+  readonly guard: Guard;
   readonly append: (drafts: readonly EventDraft[]) => Promise<unknown>;
   readonly maxStalenessMs: number;
   readonly region: string;
@@ -56,13 +58,6 @@ const TOO_LARGE: TooLarge = {
 
 /** How long one request's questions keep others waiting at most, in milliseconds; a question itself is the watchdog's affair. */
 const TURN_MS = 20;
-
-const FORBIDDEN: Forbidden = {
-  kind: 'forbidden',
-  code: 'caller.permission',
-  account: undefined,
-  message: 'This credential lacks the permission decision.evaluate.',
-};
 
 /** The time, made into text once a millisecond. */
 const clockOf = (now: () => number): (() => Clock) => {
@@ -115,9 +110,8 @@ export const createDecide = (deps: DecideDeps): Decide => {
   const record = recorder(deps.append);
 
   const judge = (question: Question, by: AskedBy, policy: Policy): Judged | Forbidden => {
-    if (!holds(by.caller, 'decision.evaluate')) return FORBIDDEN;
     const started = clock();
-    const built = buildInput(deps.directory, question, by, started);
+    const built = buildInput(deps, question, by, started);
     if (built.kind === 'forbidden') return built;
     const begun = performance.now();
     const answer = answerOf(built.input, built.found, policy, deps);

@@ -2,6 +2,7 @@ export { PolicyError } from './bundle.js';
 export * from './decide.js';
 export * from './directory/index.js';
 export type { AskedFacts, Facts } from './facts/index.js';
+export { createGuard, loadGuard } from './guard.js';
 export { DOCUMENT_VERSION, type IamDocument, isDocument, isManaged, MANAGED } from './iam/document.js';
 export { type Built, buildInput, type Clock, type Input } from './input.js';
 export { type FoundOpa, findOpa, OPA_VERSION, type OpaSearch } from './opa.js';

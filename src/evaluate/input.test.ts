@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { guard } from '../../test/peers/guard.js';
 import type { Caller } from '../caller/types.js';
 import type { Json, JsonObject } from '../event/index.js';
 import { fixedDirectory, type WrittenEntity } from './directory/fixed.js';
@@ -59,7 +60,7 @@ const ask = (change: Partial<Question> = {}): Question => ({
   ...change,
 });
 const built = (question: Question, who: Caller = platform): Built => {
-  const found = buildInput(directory, question, by(who), clock);
+  const found = buildInput({ directory, guard }, question, by(who), clock);
   if (found.kind !== 'built') throw new Error(found.message);
   return found;
 };
@@ -149,7 +150,7 @@ describe('The input of a question', () => {
     });
     expect(input.facts).toMatchObject(asked as object);
     expect(built(ask({ ...question, action: { name: 'instance.start' }, resource: { ...question.resource, type: 'x' } })).asked).not.toHaveProperty('firewall');
-    const again = buildInput(directory, ask(), by(platform), clock, asked);
+    const again = buildInput({ directory, guard }, ask(), by(platform), clock, asked);
     expect(again.kind === 'built' && again.input.facts).toMatchObject(asked as object);
     const twice = { ...question, action: { name: 'x', properties: { public_key: 'other' } } };
     expect(built(twice).asked?.ssh_key).toMatchObject({ message: expect.stringContaining('twice') });
@@ -236,7 +237,7 @@ describe('Whatever a question claims', () => {
     fc.assert(
       fc.property(thing, thing, claims, more, askers, (subject, resource, claimed, context, who) => {
         const question = withClaims(ask({ subject, resource }), [claimed, claimed, { ...claimed, ...context }, { ...claimed, ...context } as JsonObject]);
-        const found = buildInput(directory, question, by(who), clock);
+        const found = buildInput({ directory, guard }, question, by(who), clock);
         if (found.kind !== 'built') return;
         const { account, input, entities } = found;
         const seen = Object.values(input.directory).flatMap(accountsIn);

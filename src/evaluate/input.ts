@@ -1,4 +1,4 @@
-import { type Caller, holds, reaches } from '../caller/types.js';
+import type { Caller, Guard, Refusal } from '../caller/types.js';
 import type { Json, JsonObject } from '../event/index.js';
 import { type AccountFound, accountOf } from './account.js';
 import { type AclEntry, aclFor } from './acl.js';
@@ -16,12 +16,7 @@ export type AskedBy = {
 };
 
 /** The caller may not ask this: `account` is the one it asked about. Nothing was evaluated. */
-export type Forbidden = {
-  readonly kind: 'forbidden';
-  readonly code: 'caller.permission' | 'caller.account';
-  readonly message: string;
-  readonly account: string | undefined;
-};
+export type Forbidden = Refusal & { readonly kind: 'forbidden'; readonly account: string | undefined };
 
 /** What the policy is given. `directory` and `facts.directory_tags` come from the directory alone: only they may grant. */
 export type Input = {
@@ -86,9 +81,9 @@ type Situation = { readonly context: JsonObject; readonly now: number; readonly 
 const NONE: readonly string[] = [];
 
 /** The context that counts, and the time: a caller's own claims only where it may make them, and a time only if it is one. */
-const situationOf = (question: Question, by: AskedBy, clock: Clock): Situation => {
+const situationOf = (question: Question, by: AskedBy, clock: Clock, guard: Guard): Situation => {
   const asked = question.context ?? {};
-  if (holds(by.caller, 'decision.assert')) {
+  if (!guard(by.caller, 'decision.assert')) {
     const claimed = asked['time'] === undefined ? null : timeOf(asked['time']);
     if (claimed !== null) return { context: asked, now: claimed, ignored: NONE };
     return { context: { ...asked, time: clock.text }, now: clock.ms, ignored: asked['time'] === undefined ? NONE : ['time'] };
@@ -192,22 +187,24 @@ const knownOf = (directory: Directory, account: string | undefined, asking: Aski
   return { account: account === undefined ? undefined : directory.get('account', account), membership, token, subject, resource };
 };
 
+export type InputDeps = { readonly directory: Directory /** Verdict's own policy: what the caller may ask and claim. */; readonly guard: Guard };
+
 /**
  * Makes a question ready for the policy from what the directory knows, by the caller's rights and the clock. `recorded`
  * are the facts of a question that is asked again from its record, whose secrets are gone.
  */
-export const buildInput = (directory: Directory, question: Question, by: AskedBy, clock: Clock, recorded?: AskedFacts): Built | Forbidden => {
+export const buildInput = ({ directory, guard }: InputDeps, question: Question, by: AskedBy, clock: Clock, recorded?: AskedFacts): Built | Forbidden => {
   const resource = directory.get(question.resource.type, question.resource.id);
   const found = accountOf(question, resource, by.caller.accounts);
   const account = found.found === 'none' ? undefined : found.account;
-  if (account !== undefined && !reaches(by.caller, account))
-    return { kind: 'forbidden', code: 'caller.account', account, message: `This credential may not ask about account ${account}.` };
+  const refusal = guard(by.caller, 'decision.evaluate', account);
+  if (refusal) return { kind: 'forbidden', account: refusal.code === 'caller.account' ? account : undefined, ...refusal };
   const knowsAll = by.caller.accounts === 'all';
   const asking = askingOf(directory, question, account, knowsAll);
   const known = knownOf(directory, account, asking, resource, knowsAll);
   const grants = grantsOf(directory, question, known, asking.person);
   const asked = recorded ?? askedFacts(question);
-  const situation = situationOf(question, by, clock);
+  const situation = situationOf(question, by, clock, guard);
   const entities = [known.resource, known.subject, known.account, known.membership, known.token].filter((entity) => entity !== undefined);
   return {
     kind: 'built',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { guard } from '../../test/peers/guard.js';
 import { type Caller, PERMISSIONS } from '../caller/types.js';
 import { isEvent, type Json, place } from '../event/index.js';
 import { openJournal } from './journal.js';
@@ -14,13 +15,13 @@ const producer: Caller = { id: 'key:1', name: 'libvirt', accounts: ['acc-1'], pe
 const everywhere: Caller = { id: 'admin', name: 'admin', accounts: 'all', permissions: new Set(PERMISSIONS) };
 const posted = { actor: { type: 'user', id: 'usr-1' }, action: 'instance.start', resource: { type: 'instance', id: 'inst-1' }, result: 'success' } as const;
 const faultOf = (value: Json, caller = producer) => {
-  const drafted = draftOf(value, caller, NOW, () => 'evt-new');
+  const drafted = draftOf(value, caller, guard, NOW, () => 'evt-new');
   return drafted.ok ? 'ok' : drafted.fault.code;
 };
 
 describe('What a producer posts', () => {
   it('becomes a draft of its only account, under the credential’s name, now', () => {
-    expect(draftOf(posted, producer, NOW, () => 'evt-new')).toEqual({
+    expect(draftOf(posted, producer, guard, NOW, () => 'evt-new')).toEqual({
       ok: true,
       hasOwnId: false,
       draft: { ...posted, id: 'evt-new', timestamp: '2026-11-22T12:00:00.000Z', account: 'acc-1', kind: 'activity', details: {}, source: 'libvirt' },
@@ -42,7 +43,7 @@ describe('What a producer posts', () => {
     );
     fc.assert(
       fc.property(anything, (value) => {
-        const drafted = draftOf(value as Json, producer, NOW);
+        const drafted = draftOf(value as Json, producer, guard, NOW);
         if (!drafted.ok) return expect(['event.invalid']).toContain(drafted.fault.code);
         const event = place(drafted.draft, { log: '01JD00000000000000000000AA', seq: 1 }, new Date(NOW).toISOString());
         expect(isEvent(JSON.parse(JSON.stringify(event))), JSON.stringify(isEvent.errors)).toBe(true);
@@ -55,7 +56,7 @@ describe('What a producer posts', () => {
     expect(faultOf({ ...posted, kind: 'activity' })).toBe('ok');
     expect(faultOf({ ...posted, kind: 'decision' })).toBe('event.kind');
     for (const name of ['log', 'seq', 'salts', 'recorded', 'source', 'decision']) {
-      const drafted = draftOf({ ...posted, [name]: 'x' }, producer, NOW);
+      const drafted = draftOf({ ...posted, [name]: 'x' }, producer, guard, NOW);
       expect(drafted).toMatchObject({ ok: false, fault: { code: 'event.reserved', detail: expect.stringContaining(`"${name}"`) } });
     }
   });
@@ -96,7 +97,7 @@ describe('What a producer posts', () => {
     const at = (timestamp: Json) => faultOf({ ...posted, timestamp });
     for (const bad of ['-0001-01-01T00:00:00Z', '2026-11-22', '2026-02-30T00:00:00Z', '2026-11-22T25:00:00Z', 'now', '', 1763812800, -1])
       expect(at(bad), String(bad)).toBe('event.invalid');
-    const drafted = draftOf({ ...posted, timestamp: '2026-11-22T13:30:00.123456+02:00' }, producer, NOW);
+    const drafted = draftOf({ ...posted, timestamp: '2026-11-22T13:30:00.123456+02:00' }, producer, guard, NOW);
     expect(drafted).toMatchObject({ draft: { timestamp: '2026-11-22T11:30:00.123Z' } });
   });
 
@@ -113,7 +114,7 @@ describe('What a producer posts', () => {
   });
 
   it('carries no secrets on', () => {
-    const drafted = draftOf({ ...posted, details: { password: 'hunter2', plan: 'small' } }, producer, NOW);
+    const drafted = draftOf({ ...posted, details: { password: 'hunter2', plan: 'small' } }, producer, guard, NOW);
     expect(JSON.stringify(drafted)).not.toContain('hunter2');
     expect(drafted).toMatchObject({ draft: { details: { plan: 'small' } } });
   });
@@ -133,7 +134,7 @@ describe('The recorder', () => {
     await journal.close();
     await rm(folder, { recursive: true, force: true });
   });
-  const recorder = () => createRecorder({ journal, now: () => NOW });
+  const recorder = () => createRecorder({ guard, journal, now: () => NOW });
 
   it('gives each event its place in order', async () => {
     const outcome = await recorder()(items(posted, { ...posted, action: 'b' }), producer, 'reject');
@@ -169,7 +170,7 @@ describe('The recorder', () => {
       await gate;
       return places;
     };
-    const record = createRecorder({ journal: { append, known: journal.known, settled: journal.settled }, now: () => NOW });
+    const record = createRecorder({ guard, journal: { append, known: journal.known, settled: journal.settled }, now: () => NOW });
     const mine = items({ ...posted, id: 'mine', timestamp: time });
     const first = record(mine, producer, 'reject');
     const answered: string[] = [];

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { OWN_SOURCES } from '../caller/name.js';
-import { type Caller, holds, reaches } from '../caller/types.js';
+import type { Caller, Guard } from '../caller/types.js';
 import {
   type EventDraft,
   eventParts,
@@ -95,16 +95,16 @@ const fault = (code: string, detail: string, status: Rejected['status'] = 422, a
 });
 
 /** Makes a draft of what a producer posted, or says what is wrong with it. Pure. `now` in milliseconds since the epoch. */
-export const draftOf = (posted: Json, caller: Caller, now: number, newId: () => string = newEventId): Drafted => {
+export const draftOf = (posted: Json, caller: Caller, guard: Guard, now: number, newId: () => string = newEventId): Drafted => {
   if (!isObject(posted)) return fault('event.invalid', 'An event must be a JSON object.');
   const reserved = Object.keys(RESERVED).find((name) => Object.hasOwn(posted, name));
   if (reserved) return fault('event.reserved', `"${reserved}" may not be posted: ${RESERVED[reserved]}.`);
   if (posted['kind'] !== undefined && posted['kind'] !== 'activity')
     return fault('event.kind', '"kind" may only be "activity": decisions are recorded by Verdict alone.');
   if (!isPostedEvent(posted)) return fault('event.invalid', sayError(isPostedEvent.errors, 'event'));
-  const account = accountOf(posted, caller);
+  const account = accountOf(posted, caller, guard);
   if (!account.ok) return account;
-  const timestamp = timestampOf(posted, caller, now);
+  const timestamp = timestampOf(posted, caller, guard, now);
   if (!timestamp.ok) return timestamp;
   const draft = toDraft(posted, account.value, timestamp.value, caller.name, newId);
   return { ok: true, draft, hasOwnId: posted.id !== undefined };
@@ -131,24 +131,25 @@ const requestOf = (request: NonNullable<PostedEvent['request']>): NonNullable<Po
 
 type Found = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly fault: Fault };
 
-const accountOf = (posted: PostedEvent, caller: Caller): Found => {
+const accountOf = (posted: PostedEvent, caller: Caller, guard: Guard): Found => {
   const account = posted.account ?? (caller.accounts !== 'all' && caller.accounts.length === 1 ? caller.accounts[0] : undefined);
   if (account === undefined) return fault('account.missing', 'This credential may write for several accounts: the event must name its "account".');
-  if (!reaches(caller, account)) return fault('caller.account', `This credential may not write events of account ${account}.`, 403, account);
+  const refusal = guard(caller, 'event.record', account);
+  if (refusal) return fault(refusal.code, refusal.message, 403, account);
   if (account === SYSTEM_ACCOUNT) return fault('account.reserved', `The account "${SYSTEM_ACCOUNT}" is for Verdict's own acts.`, 403, account);
   if (OWN_SOURCES.has(caller.name))
     return fault('source.reserved', `This credential is named "${caller.name}", which is for Verdict's own events.`, 403, account);
   return { ok: true, value: account };
 };
 
-const timestampOf = (posted: PostedEvent, caller: Caller, now: number): Found => {
+const timestampOf = (posted: PostedEvent, caller: Caller, guard: Guard, now: number): Found => {
   if (posted.timestamp === undefined) {
     if (posted.id !== undefined) return fault('timestamp.missing', 'An event with its own "id" must bring its "timestamp", so that a retry is the same event.');
     return { ok: true, value: new Date(now).toISOString() };
   }
   const time = Date.parse(posted.timestamp);
   if (Number.isNaN(time)) return fault('timestamp.invalid', `"timestamp" is no instant that Verdict can keep: ${posted.timestamp}.`);
-  const mayBackfill = holds(caller, 'event.backfill');
+  const mayBackfill = !guard(caller, 'event.backfill');
   const from = mayBackfill ? BACKFILL.from : now - DAY_MS;
   const to = mayBackfill ? BACKFILL.to : now + AHEAD_MS;
   if (time >= from && time <= to) return { ok: true, value: new Date(time).toISOString() };
@@ -168,7 +169,7 @@ const tooLarge = (bytes: number): Fault => ({
 type Ready = { readonly index: number; readonly draft: EventDraft; readonly fingerprint: Fingerprint | undefined };
 type Repeat = { readonly index: number; readonly first: number };
 
-export type RecordDeps = { readonly journal: Pick<Journal, 'append' | 'known' | 'settled'>; readonly now?: () => number };
+export type RecordDeps = { readonly journal: Pick<Journal, 'append' | 'known' | 'settled'>; readonly guard: Guard; readonly now?: () => number };
 export type Recorder = (posted: readonly Posted[], caller: Caller, onError: 'reject' | 'skip') => Promise<RecordOutcome>;
 
 /** After so many bytes of checked events, others have their turn. */
@@ -189,7 +190,7 @@ export const createRecorder = (deps: RecordDeps): Recorder => {
     const time = now();
     let sinceTurn = 0;
     for (const [index, one] of posted.entries()) {
-      const drafted: Drafted = one.ok ? draftOf(one.value, caller, time) : fault(one.code, one.detail, one.status);
+      const drafted: Drafted = one.ok ? draftOf(one.value, caller, deps.guard, time) : fault(one.code, one.detail, one.status);
       if (!drafted.ok) {
         errors.push({ index, ...drafted.fault });
         continue;

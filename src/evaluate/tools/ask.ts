@@ -1,7 +1,8 @@
-import { type Caller, isPermission, PERMISSIONS } from '../../caller/types.js';
+import { type Caller, type Guard, isPermission, PERMISSIONS } from '../../caller/types.js';
 import type { EventDraft, JsonObject } from '../../event/index.js';
 import { createDecide } from '../decide.js';
 import type { Directory } from '../directory/types.js';
+import { loadGuard } from '../guard.js';
 import type { Policy, PolicyAnswer } from '../policy-types.js';
 import type { Question } from '../question.js';
 import type { CaseCaller } from './cases.js';
@@ -11,6 +12,14 @@ export type Asked = { readonly answer: PolicyAnswer; readonly recorded: readonly
 
 /** What a question is asked of and by whom; `now` is the clock, in milliseconds since 1970. */
 export type Circumstances = { readonly policy: Policy; readonly directory: Directory; readonly caller?: CaseCaller; readonly now?: number };
+
+let loading: Promise<Guard> | undefined;
+
+/** Verdict's own policy, read when the first question is asked. */
+const guard = (): Promise<Guard> => {
+  loading ??= loadGuard();
+  return loading;
+};
 
 /** The address that the question comes from: one for documentation (RFC 5737). */
 const ADDRESS = '192.0.2.1';
@@ -34,6 +43,7 @@ export const ask = async (question: Question, { policy, directory, caller = {}, 
     },
   };
   const decide = createDecide({
+    guard: await guard(),
     policy: () => watched,
     directory,
     append: async (drafts) => void recorded.push(...drafts),

@@ -15,6 +15,7 @@ import type { Event, EventDraft } from '../../../src/event/index.js';
 import { place } from '../../../src/event/index.js';
 import { openJournal } from '../../../src/ingest/journal.js';
 import type { Journal } from '../../../src/ingest/journal-types.js';
+import { guard } from '../../peers/guard.js';
 
 export type Reply = {
   readonly status: number;
@@ -77,6 +78,7 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
   const directory = localDirectory({ path: join(folder, 'directory') });
   const refusals: (RefusedRequest & { readonly caller: string | undefined })[] = [];
   const base: ApiDeps = {
+    guard,
     authenticate: (authorization) => {
       const found = CALLERS[authorization?.replace(/^Bearer /, '') ?? ''];
       if (found) return { ok: true, caller: found };
@@ -87,11 +89,12 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
     refused: (by, refusal) => refusals.push({ ...refusal, caller: by?.id }),
     clientAddress: (incoming) => incoming.socket.remoteAddress ?? '',
     decide: createDecide({
+      guard,
       policy: () => ({
         revision: 'r1',
         entrypoints: ['verdict/decision'],
         decide: (input) => {
-          const { action } = input as { readonly action: { readonly name: string } };
+          const { action } = JSON.parse(Buffer.from(input as ArrayBuffer).toString('utf8')) as { readonly action: { readonly name: string } };
           const allow = action.name.startsWith('read');
           return { allow, reasons: allow ? [] : [{ code: 'role', message: 'Only reading is allowed here.' }], advice: [] };
         },
