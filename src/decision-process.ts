@@ -16,13 +16,14 @@ import {
   writeEntities,
 } from './evaluate/index.js';
 import { type EventDraft, type JsonObject, MAX_EVENT_BYTES, newEventId, SYSTEM_ACCOUNT } from './event/index.js';
-import { findGaps, type Journal, kafkaQuarantine, lmdbQuarantine, openJournal, type Quarantine, replay } from './ingest/index.js';
+import { findGaps, type Journal, journalHeads, kafkaQuarantine, lmdbQuarantine, openJournal, type Quarantine, replay } from './ingest/index.js';
 import { kafkaClient } from './kafka/index.js';
 import { policySource } from './policy-source.js';
-import { layout } from './serve/data-folder.js';
+import { journalSlots, layout } from './serve/data-folder.js';
 import { evaluationFront } from './serve/evaluation-front.js';
 import { type Start, toSupervisor } from './serve/messages.js';
 import { familyMetrics, workerMetrics } from './serve/metrics.js';
+import { publishHead } from './serve/publish-head.js';
 import { runWorker } from './serve/worker.js';
 import { openStore } from './store/index.js';
 import { version } from './version.js';
@@ -88,6 +89,12 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
     observe: metrics.decided,
   });
 
+  const nodesHeads = async () => {
+    const slots = journalSlots(config.data_dir, start.slots).filter((one) => one !== slot);
+    return [journal.head(), ...(await journalHeads(slots.map(folder.journal), config.journal.max_bytes))];
+  };
+  const endHead = publishHead({ head: journal.head, publish: store.publishHead });
+
   let others: readonly PartStatus[] = [];
   let onText: (id: number, text: string) => void = () => undefined;
   const own = (): readonly PartStatus[] => [journalStatus(journal, config.journal.max_bytes), directoryStatus(directory, config.directory.max_staleness)];
@@ -102,7 +109,7 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
       journal,
       directory,
       writeEntities: write,
-      audit: { ...store, gaps: () => findGaps(store) },
+      audit: { ...store, gaps: () => findGaps({ ...store, journals: nodesHeads }) },
       keys,
       quarantine: { list: quarantine.list, replay: (ids) => replay(quarantine, ids, ({ line, reason }) => deliver(store, line, reason)) },
       metrics: familyMetrics((listener) => {
@@ -140,6 +147,7 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
       await uses.close();
     },
     close: async () => {
+      await endHead();
       await quarantine.close();
       await directory.close();
       await store.close();

@@ -20,6 +20,7 @@ import { journalSlots, layout } from './serve/data-folder.js';
 import { type Start, toSupervisor } from './serve/messages.js';
 import { pipelineMetrics } from './serve/metrics.js';
 import { type PipelineParts, runPipeline } from './serve/pipeline.js';
+import { publishHead } from './serve/publish-head.js';
 import { publishChanges } from './serve/publish-ranges.js';
 import { followRetention } from './serve/retention.js';
 import { migrate, openStore, StoreVersionError } from './store/index.js';
@@ -46,6 +47,7 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
     },
   });
   const record = (draft: EventDraft) => own.append([draft]);
+  const endHead = publishHead({ head: own.head, publish: (head) => store.publishHead(head) });
   const limits = { bytes: config.ingest.batch_bytes, age_ms: config.ingest.batch_ms };
   const cursors = join(folder.ingest, 'cursors');
   const ranges = openRanges(join(folder.ingest, 'ranges'));
@@ -149,6 +151,7 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
     onStoreReady: retention.start,
     metrics,
     close: async () => {
+      await endHead();
       retention.stop();
       for (const close of closing) await close();
       await conflicts.close();

@@ -96,7 +96,7 @@ const gaps = async (options: ConnectionOptions & { readonly output: Output }): P
     printTable(
       ['log', 'from', 'to', 'events'],
       found.map(({ log, from, to }) => [log, from, to, to - from + 1]),
-      'No gaps: the store has received every event that was recorded.',
+      'No gaps: the store has received every event of this node, and of the others up to what they last told of.',
     );
   const missing = found.reduce((sum, { from, to }) => sum + (to - from + 1), 0);
   if (missing > 0) throw new Failure(EXIT.check, `${counted(missing, 'event')} of ${counted(found.length, 'log range')} have not reached the store.`);

@@ -2,6 +2,7 @@ export * from './conflicts.js';
 export { type ConsumerDeps, type Inserted, storeHandler } from './consumer.js';
 export { type Completeness, findGaps } from './gaps.js';
 export * from './journal.js';
+export { journalHeads } from './journal-heads.js';
 export * from './journal-stream.js';
 export * from './journal-types.js';
 export type { StreamGap } from './kafka-positions.js';

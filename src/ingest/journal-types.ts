@@ -43,6 +43,8 @@ export type Journal = {
   readonly announce: () => void;
   /** Events and bytes not yet handed on. */
   readonly depth: () => { readonly events: number; readonly bytes: number };
+  /** The last event of this log that is on disk; seq 0 where there is none yet. */
+  readonly head: () => Position;
   /** Handed on up to here: removed with the next commit. */
   readonly release: (log: string, through: number) => void;
   /** Flushes what is under way and ends the log with `log.closed`; readers in this process can go on. */

@@ -1,4 +1,4 @@
-import { type EventDraft, EventTooLarge, MAX_EVENT_BYTES, newUlid, type Position, place, toLine } from '../event/index.js';
+import { type EventDraft, EventTooLarge, MAX_EVENT_BYTES, newUlidAfter, type Position, place, toLine } from '../event/index.js';
 import { type Commit, groupCommit, type Waiting } from './journal-commit.js';
 import { commitCount, type JournalEnvironment, openJournalEnvironment, packCommit } from './journal-env.js';
 import { fingerprintMemory } from './journal-fingerprints.js';
@@ -63,15 +63,23 @@ const depthOf = (env: JournalEnvironment): { events: number; bytes: number } => 
   return depth;
 };
 
+/** The latest log that this journal knows. Cursors compare logs: a new one must stand after it, whatever the clock says. */
+const lastLog = (env: JournalEnvironment): string | undefined => {
+  const [key] = env.commits.getKeys({ reverse: true, limit: 1 });
+  const head = env.state.get('head')?.log;
+  return key && (head === undefined || key[0] > head) ? key[0] : head;
+};
+
 const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
   const now = options.now ?? Date.now;
   const recordedNow = stamps(now);
-  const log = newUlid();
+  const log = newUlidAfter(lastLog(env));
   const depth = depthOf(env);
   const fingerprints = fingerprintMemory(env, now);
   const brokers = brokerWaiters();
   const releasing = new Set<string>();
   let seq = 0;
+  let written = 0;
   let announced = 0;
   let failed: JournalUnavailable | undefined;
   let isClosing = false;
@@ -96,6 +104,7 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
   const onWritten = (commit: Commit): void => {
     depth.events += commit.lines.length;
     depth.bytes += commit.bytes;
+    if (commit.lines.length > 0) written = commit.first + commit.lines.length - 1;
     for (const [name, first] of commit.released) releasing.delete(`${name}/${first}`);
     const at = { log, seq: commit.first + commit.lines.length - 1 };
     for (const append of commit.appends) {
@@ -250,6 +259,7 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
       await end();
       await env.root.close();
     },
+    head: () => ({ log, seq: written }),
     release,
     settled,
     announce,

@@ -1,5 +1,5 @@
 import type { ClickHouseConfig } from '../config.js';
-import type { LogRange } from '../event/index.js';
+import type { LogRange, Position } from '../event/index.js';
 import { createStoreClient, reasonOf } from './client.js';
 import { type InsertOptions, type InsertOutcome, insertLines } from './insert.js';
 import { newCount } from './queries/count.js';
@@ -11,7 +11,7 @@ import { newList } from './queries/list.js';
 import { startOf } from './queries/look.js';
 import { newOldest } from './queries/oldest.js';
 import { newRanges } from './queries/ranges.js';
-import { type LogHead, newHeads, newPublishReceived, newReceived } from './queries/received.js';
+import { type LogHead, newHeads, newPublishHead, newPublishReceived, newReceived } from './queries/received.js';
 import { newScan, type Scan, type ScanOptions } from './queries/scan.js';
 import { newRetention, REFRESH_MS, type Retention } from './retention.js';
 import { tablesOf } from './tables.js';
@@ -40,7 +40,9 @@ export type Store = {
   readonly publishReceived: (consumer: string, runs: readonly LogRange[], gone: readonly LogRange[]) => Promise<void>;
   /** What all consumers together have received; runs may touch and overlap. */
   readonly received: () => Promise<readonly LogRange[]>;
-  /** How far each log says it got. */
+  /** Makes known how far a log got. */
+  readonly publishHead: (head: Position) => Promise<void>;
+  /** How far each log got, by its writer's own word or its events. */
   readonly heads: () => Promise<readonly LogHead[]>;
   readonly retention: Retention;
   /** Whether it answers at this moment; a sentence where it doesn't. */
@@ -86,6 +88,7 @@ export const openStore = (config: ClickHouseConfig, deps: { readonly now?: () =>
     ranges: newRanges(limits, reads),
     publishReceived: newPublishReceived(reads),
     received: newReceived(limits, reads),
+    publishHead: newPublishHead(reads),
     heads: newHeads(limits, reads),
     scan: newScan(limits, { ...reads, client: scanning }),
     retention,

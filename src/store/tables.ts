@@ -9,6 +9,8 @@ export type Tables = {
   readonly migrations: string;
   /** What consumers have received of each log. */
   readonly received: string;
+  /** How far each log got, by its writer's own word. */
+  readonly heads: string;
   /** ` ON CLUSTER …`, or nothing. */
   readonly onCluster: string;
 };
@@ -22,5 +24,6 @@ export const tablesOf = ({ database, cluster }: Placement): Tables => ({
   retention: `\`${database}\`.retention`,
   migrations: `\`${database}\`.migrations`,
   received: `\`${database}\`.received`,
+  heads: `\`${database}\`.heads`,
   onCluster: cluster ? ` ON CLUSTER \`${cluster}\`` : '',
 });

@@ -3,6 +3,7 @@ import { createStoreClient, rowsOf, run, type StoreClient } from '../client.js';
 import { type Placement, tablesOf } from '../tables.js';
 import { events } from './0001-events.js';
 import { received } from './0002-received.js';
+import { heads } from './0003-heads.js';
 
 export { STANDARD_DAYS } from './0001-events.js';
 
@@ -12,6 +13,7 @@ export type Migration = { readonly version: number; readonly name: string; reado
 export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'events', statements: events },
   { version: 2, name: 'received', statements: received },
+  { version: 3, name: 'heads', statements: heads },
 ];
 
 /** The tables were made by a newer Verdict than this one. */

@@ -1,4 +1,4 @@
-import { type LogRange, SYSTEM_ACCOUNT } from '../../event/index.js';
+import { type LogRange, type Position, SYSTEM_ACCOUNT } from '../../event/index.js';
 import { rowsOf, run, type StoreClient } from '../client.js';
 import type { Tables } from '../tables.js';
 
@@ -36,17 +36,32 @@ export const newReceived =
   async (): Promise<readonly LogRange[]> =>
     rowsOf<LogRange>(client, { query: `SELECT log, from, to FROM ${tables.received} FINAL WHERE gone = 0 ORDER BY log, from FORMAT JSONEachRow` }, { seconds });
 
-/** How far each log says it got, in the latest word of it that is kept. */
+/** Makes known how far a log got; resolves when it is on disk. */
+export const newPublishHead =
+  ({ client, tables }: Deps) =>
+  async ({ log, seq }: Position): Promise<void> => {
+    await run(client, {
+      query: `INSERT INTO ${tables.heads} (log, last, changed) SELECT {log:String}, {last:UInt64}, now64(3)`,
+      params: { log, last: seq },
+    });
+  };
+
+/** How far each log got, by the latest word of it that is kept: its writer's own, or its events in the stream. */
 export const newHeads =
   ({ seconds }: Limits, { client, tables }: Deps) =>
   async (): Promise<readonly LogHead[]> =>
     rowsOf<LogHead>(
       client,
       {
-        query: `SELECT resource_id AS log, max(JSONExtractUInt(raw, 'details', 'last')) AS last, toUnixTimestamp64Milli(max(recorded)) AS at
-FROM ${tables.events}
-WHERE account = {account:String} AND action IN ('log.opened', 'log.head', 'log.closed') AND source = {account:String}
-GROUP BY resource_id ORDER BY log FORMAT JSONEachRow`,
+        query: `SELECT log, max(last) AS last, toUnixTimestamp64Milli(max(told)) AS at
+FROM (
+  SELECT resource_id AS log, JSONExtractUInt(raw, 'details', 'last') AS last, recorded AS told
+  FROM ${tables.events}
+  WHERE account = {account:String} AND action IN ('log.opened', 'log.head', 'log.closed') AND source = {account:String}
+  UNION ALL
+  SELECT log, last, changed AS told FROM ${tables.heads}
+)
+GROUP BY log ORDER BY log FORMAT JSONEachRow`,
         params: { account: SYSTEM_ACCOUNT },
       },
       { seconds },
