@@ -11,11 +11,11 @@ export type AccountFound =
 const text = (value: Json | undefined): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
 
 /**
- * The directory's account for the resource; else the resource's own claim; else the context's; else the caller's only
+ * The directory's account for the resource (an account is its own, known or not); else the resource's own claim; else the context's; else the caller's only
  * account; else none. The first three must agree where they are given.
  */
 export const accountOf = (question: Question, resource: Entity | undefined, callerAccounts: 'all' | readonly string[]): AccountFound => {
-  const known = resource?.type === 'account' ? resource.id : resource?.account;
+  const known = question.resource.type === 'account' ? question.resource.id : resource?.account;
   const claims = [known, text(question.resource.properties?.['account']), text(question.context?.['account'])].filter((one) => one !== undefined);
   const [first] = claims;
   if (first === undefined)

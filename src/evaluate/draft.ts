@@ -8,6 +8,8 @@ export type Ruling = { readonly answer: PolicyAnswer; readonly policy: string; r
 
 /** Names of actions that an event can carry. */
 const ACTION = /^[^\p{Cc}]{1,128}$/u;
+/** Their names are personal data, which stands elsewhere in an event. */
+const PEOPLE = new Set(['user', 'membership']);
 /** What of an advice is for the caller's eyes, and no detail of the alert. */
 const SAID = new Set(['alert', 'code', 'message']);
 
@@ -30,7 +32,7 @@ const actorOf = ({ subject }: Question, { person, input: { context } }: Built): 
 export const decisionDraft = (question: Question, by: AskedBy, built: Built, ruling: Ruling, timestamp: string, region: string): EventDraft => {
   const { action, resource } = question;
   const { allow, reasons, advice } = ruling.answer;
-  const name = label(built.resource?.properties['name']);
+  const name = PEOPLE.has(resource.type) ? undefined : label(built.resource?.properties['name']);
   return {
     id: newEventId(),
     timestamp,

@@ -117,6 +117,15 @@ const visible = (entity: Entity | undefined, account: string | undefined, mayKno
   return entity.account === account ? entity : undefined;
 };
 
+/** Entities that only Verdict writes and reads: its API keys. */
+const isVerdictsOwn = (type: string): boolean => type.startsWith('verdict.');
+
+/** Whose the resource is, is not for this caller to learn. */
+const NOT_THEIRS = 'This credential may not ask about this: it belongs to an account that the credential is not granted.';
+
+const isMember = (directory: Pick<Directory, 'get'>, account: string | undefined, person: Person): boolean =>
+  account !== undefined && membershipOf(directory, account, person) !== undefined;
+
 type Asking = { readonly person: Person | undefined; readonly token: Entity | undefined };
 
 /** Who asks, and with which token: a token that asks itself asks as its owner, and another that the context names is no matter. */
@@ -194,12 +203,14 @@ export type InputDeps = { readonly directory: Directory /** Verdict's own policy
  * are the facts of a question that is asked again from its record, whose secrets are gone.
  */
 export const buildInput = ({ directory, guard }: InputDeps, question: Question, by: AskedBy, clock: Clock, recorded?: AskedFacts): Built | Forbidden => {
-  const resource = directory.get(question.resource.type, question.resource.id);
-  const found = accountOf(question, resource, by.caller.accounts);
+  const there = isVerdictsOwn(question.resource.type) ? undefined : directory.get(question.resource.type, question.resource.id);
+  const found = accountOf(question, there, by.caller.accounts);
   const account = found.found === 'none' ? undefined : found.account;
   const refusal = guard(by.caller, 'decision.evaluate', account);
-  if (refusal) return { kind: 'forbidden', account: refusal.code === 'caller.account' ? account : undefined, ...refusal };
+  if (refusal?.code === 'caller.account') return { kind: 'forbidden', account, code: refusal.code, message: NOT_THEIRS };
+  if (refusal) return { kind: 'forbidden', account: undefined, ...refusal };
   const knowsAll = by.caller.accounts === 'all';
+  const resource = visible(there, account, knowsAll || isMember(directory, account, question.resource));
   const asking = askingOf(directory, question, account, knowsAll);
   const known = knownOf(directory, account, asking, resource, knowsAll);
   const grants = grantsOf(directory, question, known, asking.person);

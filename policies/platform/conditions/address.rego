@@ -26,8 +26,10 @@ ip := address if {
 	net.cidr_contains(network(address), address)
 }
 
-# An IPv4 address that came over IPv6 is itself.
-client := trim_prefix(input.context.ip, "::ffff:")
+# An IPv4 address that came over IPv6 is itself. A network is no address.
+client := trim_prefix(input.context.ip, "::ffff:") if {
+	not contains(input.context.ip, "/")
+}
 
 # Every address of its family.
 network(address) := "::/0" if {

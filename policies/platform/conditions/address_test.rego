@@ -38,3 +38,9 @@ test_list_that_allows_nobody_or_can_not_be_read_allows_nobody[note] if {
 test_account_without_a_list_takes_every_address if {
 	asked.is_allowed(asked.by("owner", "instance.list"))
 }
+
+test_network_is_no_address if {
+	listed := asked.of_account(asked.by("owner", "instance.get"), {"ip_allowlist": ["10.0.0.0/8"]})
+	asked.is_allowed(object.union(listed, {"context": {"ip": "10.1.2.3"}}))
+	asked.codes(asked.decided(object.union(listed, {"context": {"ip": "10.1.2.0/24"}}))) == ["ip.unknown"]
+}

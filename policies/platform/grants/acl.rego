@@ -58,9 +58,18 @@ target({"module": "*"}) := ["acl.module", "every module"]
 
 target({"module": module}) := ["acl.module", concat(" ", ["the module", module])] if module == question.entry.module
 
-target({"resource": resource}) := ["acl.resource", resource] if resource == question.resource
+target({"resource": resource}) := ["acl.resource", resource] if {
+	resource == question.resource
+	is_about_things
+}
 
-target({"tag": tag}) := ["acl.tag", concat(" ", ["what carries the tag", tag])] if tag in input.facts.directory_tags
+target({"tag": tag}) := ["acl.tag", concat(" ", ["what carries the tag", tag])] if {
+	tag in input.facts.directory_tags
+	is_about_things
+}
+
+# Account settings are no things that somebody could be given singly.
+is_about_things if question.entry.scope != "admin"
 
 has_ended(entry) if {
 	entry.properties.ends

@@ -124,3 +124,16 @@ test_entries_count_only_where_the_account_uses_them if {
 test_exception_that_is_no_list_grants_nothing if {
 	codes("instance.list", [entry("odd", {"module": "*", "except": "billing"}, "read-write")]) == ["acl.none"]
 }
+
+test_account_settings_are_granted_by_module_alone[note] if {
+	some note, target in {"the thing itself": {"resource": "instance/inst-1"}, "its tag": {"tag": "team-1"}}
+	entries := [entry("one", target, "read-write")]
+	asked.codes(asked.decided(asked.with_facts(with_entries("account.delete", entries), {"directory_tags": ["team-1"]}))) == ["acl.none"]
+}
+
+test_somebody_elses_login_is_no_module if {
+	entries := [entry("all", {"module": "*"}, "read-write")]
+	theirs := object.union(with_entries("two_factor.disable", entries), {"resource": {"type": "user", "id": "usr-2"}})
+	not asked.is_allowed(theirs)
+	asked.is_allowed(object.union(theirs, {"resource": {"id": "usr-1"}}))
+}

@@ -22,6 +22,8 @@ given := [] if {
 	question.role == "auditor"
 } else := roles.given if {
 	count(roles.given) > 0
+} else := [] if {
+	roles.is_anothers
 } else := acl.given if {
 	count(acl.given) > 0
 } else := iam.given

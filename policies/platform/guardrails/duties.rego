@@ -1,6 +1,6 @@
 # METADATA
 # title: Separation of duties
-# description: Whoever asked for a change doesn't approve it.
+# description: Whoever asked for a change doesn't approve it; who asked for it is the directory's to say.
 package verdict.guardrails.duties
 
 import data.verdict.question
@@ -18,6 +18,6 @@ findings := [["duties", question.reason("duties.same_person", words)]] if {
 }
 
 requester := id if {
-	id := trim_prefix(input.resource.properties.requested_by, "user/")
+	id := trim_prefix(input.directory.resource.properties.requested_by, "user/")
 	id != ""
 }

@@ -23,7 +23,10 @@ with_secret := asked.with_facts(
 
 own_change := object.union(
 	asked.by("owner", "change.approve"),
-	{"resource": {"type": "change", "id": "chg-1", "properties": {"requested_by": "usr-1"}}},
+	{
+		"resource": {"type": "change", "id": "chg-1", "properties": {"requested_by": "usr-1"}},
+		"directory": {"resource": asked.entity("change", "chg-1", {"requested_by": "usr-1"})},
+	},
 )
 
 # name → [a question that it concerns, its code, its level where the account sets none]
@@ -112,18 +115,18 @@ test_secrets_in_user_data_are_named_by_kind_and_line if {
 
 test_whoever_asked_for_a_change_does_not_approve_it[note] if {
 	some note, asker in {"an id": "usr-1", "type and id": "user/usr-1"}
-	question := object.union(own_change, {"resource": {"properties": {"requested_by": asker}}})
+	question := object.union(own_change, {"directory": {"resource": {"properties": {"requested_by": asker}}}})
 	message := "The user usr-1 asked for change/chg-1; its approval takes somebody else."
 	asked.decided(question) == asked.answer(false, "duties.same_person", message)
 }
 
 test_somebody_else_approves_it if {
-	asked.is_allowed(object.union(own_change, {"resource": {"properties": {"requested_by": "usr-2"}}}))
+	asked.is_allowed(object.union(own_change, {"directory": {"resource": {"properties": {"requested_by": "usr-2"}}}}))
 }
 
 test_change_that_nobody_asked_for_is_not_approved[note] if {
 	some note, asker in {"null": null, "empty": "", "a list": ["usr-2"]}
-	question := object.union(own_change, {"resource": {"properties": {"requested_by": asker}}})
+	question := object.union(own_change, {"directory": {"resource": {"properties": {"requested_by": asker}}}})
 	message := "change/chg-1 does not say who asked for it (requested_by); its approval takes somebody else than they."
 	asked.decided(question) == asked.answer(false, "duties.same_person", message)
 }
@@ -134,4 +137,24 @@ test_token_of_whoever_asked_approves_nothing if {
 		"directory": {"token": asked.entity("token", "tok-1", {"owner": "usr-1", "scope": "admin"})},
 	})
 	asked.codes(asked.decided(question)) == ["duties.same_person"]
+}
+
+test_looking_and_taking_away_open_nothing[action] if {
+	some action in ["firewall.get", "firewall.delete", "firewall.remove_rule", "team.remove"]
+	opening_everything := asked.with_facts(asked.by("owner", action), opening(1, 65535, "inbound").facts)
+	asked.is_allowed(opening_everything)
+}
+
+test_unreadable_rule_that_is_taken_away_is_no_matter if {
+	unread := {"firewall": {"rules": [], "unreadable": [{"index": 0, "message": "No."}]}}
+	asked.codes(asked.decided(asked.with_facts(asked.by("owner", "firewall.update"), unread))) == ["firewall.unreadable"]
+	asked.is_allowed(asked.with_facts(asked.by("owner", "firewall.delete"), unread))
+}
+
+test_claim_of_who_asked_for_a_change_is_no_matter if {
+	claimed := object.union(
+		asked.by("owner", "change.approve"),
+		{"resource": {"type": "change", "id": "chg-9", "properties": {"requested_by": "usr-2"}}},
+	)
+	asked.codes(asked.decided(claimed)) == ["duties.same_person"]
 }

@@ -3,7 +3,9 @@ import type { Entity } from '../directory/types.js';
 import type { Question } from '../question.js';
 
 const NOTHING: readonly never[] = [];
-const REGION_NAMES = ['region', 'target_region', 'destination_region', 'replica_regions'] as const;
+const REGION_NAMES = ['region', 'target_region', 'target_regions', 'destination_region', 'replica_regions'] as const;
+/** Stands for a region that is no name: it is none of an account's. */
+const NO_NAME = 'what is no region';
 
 const isWord = (value: Json | undefined): value is string => typeof value === 'string' && value !== '';
 
@@ -48,8 +50,8 @@ const collect = (from: JsonObject | undefined, into: Set<string>): void => {
   if (!from) return;
   for (const name of REGION_NAMES) {
     const value = from[name];
-    if (value === undefined) continue;
-    for (const one of Array.isArray(value) ? (value as readonly Json[]) : [value]) if (isWord(one)) into.add(one);
+    if (value === undefined || value === null) continue;
+    for (const one of Array.isArray(value) ? (value as readonly Json[]) : [value]) into.add(isWord(one) ? one : NO_NAME);
   }
 };
 

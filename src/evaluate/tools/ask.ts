@@ -1,6 +1,6 @@
 import { type Caller, type Guard, isPermission, PERMISSIONS } from '../../caller/types.js';
 import type { EventDraft, JsonObject } from '../../event/index.js';
-import { createDecide } from '../decide.js';
+import { createDecide, type ItemOutcome } from '../decide.js';
 import type { Directory } from '../directory/types.js';
 import { loadGuard } from '../guard.js';
 import type { Policy, PolicyAnswer } from '../policy-types.js';
@@ -16,20 +16,35 @@ export type Circumstances = { readonly policy: Policy; readonly directory: Direc
 let loading: Promise<Guard> | undefined;
 
 /** Verdict's own policy, read when the first question is asked. */
-const guard = (): Promise<Guard> => {
+export const shippedGuard = (): Promise<Guard> => {
   loading ??= loadGuard();
   return loading;
 };
 
 /** The address that the question comes from: one for documentation (RFC 5737). */
-const ADDRESS = '192.0.2.1';
+export const ADDRESS = '192.0.2.1';
 
-const callerOf = ({ accounts = 'all', permissions = PERMISSIONS }: CaseCaller): Caller => ({
+export const callerOf = ({ accounts = 'all', permissions = PERMISSIONS }: CaseCaller): Caller => ({
   id: 'key:platform',
   name: 'platform',
   accounts,
   permissions: new Set(permissions.filter(isPermission)),
 });
+
+/** The answer that an outcome comes down to: what was refused before any policy was asked is a deny too. */
+export const answerOf = (outcome: ItemOutcome): PolicyAnswer => {
+  const deny = (code: string): PolicyAnswer => ({ allow: false, reasons: [{ code, message: 'message' in outcome ? outcome.message : '' }], advice: [] });
+  switch (outcome.kind) {
+    case 'decided':
+      return { allow: outcome.decision, reasons: outcome.context.reasons, advice: outcome.context.advice };
+    case 'forbidden':
+      return deny(outcome.code);
+    case 'too_large':
+      return deny('question.too_large');
+    case 'invalid':
+      return deny('question.invalid');
+  }
+};
 
 /** Asks one question as a node would, and records nothing. */
 export const ask = async (question: Question, { policy, directory, caller = {}, now }: Circumstances): Promise<Asked> => {
@@ -43,7 +58,7 @@ export const ask = async (question: Question, { policy, directory, caller = {}, 
     },
   };
   const decide = createDecide({
-    guard: await guard(),
+    guard: await shippedGuard(),
     policy: () => watched,
     directory,
     append: async (drafts) => void recorded.push(...drafts),
@@ -52,15 +67,5 @@ export const ask = async (question: Question, { policy, directory, caller = {}, 
     ...(now !== undefined && { now: () => now }),
   });
   const outcome = await decide.evaluate(question, { caller: callerOf(caller), address: ADDRESS, requestId: '' });
-  const answer = ((): PolicyAnswer => {
-    switch (outcome.kind) {
-      case 'decided':
-        return { allow: outcome.decision, reasons: outcome.context.reasons, advice: outcome.context.advice };
-      case 'forbidden':
-        return { allow: false, reasons: [{ code: outcome.code, message: outcome.message }], advice: [] };
-      case 'too_large':
-        return { allow: false, reasons: [{ code: 'question.too_large', message: outcome.message }], advice: [] };
-    }
-  })();
-  return { answer, recorded, input };
+  return { answer: answerOf(outcome), recorded, input };
 };

@@ -27,32 +27,48 @@ export const entitySchema = {
 
 const reasonSchema = { ...objectOf, required: ['code'], properties: { code: { type: 'string' }, message: { type: 'string' } } } as const;
 
+const answerSchema = {
+  ...objectOf,
+  required: ['allow', 'reasons'],
+  properties: { allow: { type: 'boolean' }, reasons: { type: 'array', items: reasonSchema }, advice: { type: 'array', items: object } },
+} as const;
+
+const circumstances = {
+  name: { type: 'string', minLength: 1 },
+  caller: {
+    ...objectOf,
+    properties: {
+      accounts: { anyOf: [{ const: 'all' }, { type: 'array', items: eventParts.account }] },
+      permissions: { type: 'array', items: { enum: PERMISSIONS } },
+    },
+  },
+  now: { type: 'string', format: 'date-time' },
+} as const;
+
 export const caseSchema = {
   ...objectOf,
   required: ['name', 'question', 'answer'],
+  properties: { ...circumstances, question: questionSchema, answer: answerSchema, event: object, further_events: { type: 'array', items: object } },
+} as const;
+
+/** Several questions of one request, and as many answers. */
+export const batchSchema = {
+  ...objectOf,
+  required: ['name', 'questions', 'answers'],
   properties: {
-    name: { type: 'string', minLength: 1 },
-    question: questionSchema,
-    answer: {
-      ...objectOf,
-      required: ['allow', 'reasons'],
-      properties: { allow: { type: 'boolean' }, reasons: { type: 'array', items: reasonSchema }, advice: { type: 'array', items: object } },
-    },
-    event: object,
-    further_events: { type: 'array', items: object },
-    caller: {
-      ...objectOf,
-      properties: {
-        accounts: { anyOf: [{ const: 'all' }, { type: 'array', items: eventParts.account }] },
-        permissions: { type: 'array', items: { enum: PERMISSIONS } },
-      },
-    },
-    now: { type: 'string', format: 'date-time' },
+    ...circumstances,
+    questions: { type: 'array', minItems: 1, items: questionSchema },
+    answers: { type: 'array', items: answerSchema },
+    events: { type: 'array', items: object },
   },
 } as const;
 
 export const caseFileSchema = {
   ...objectOf,
   required: ['directory', 'cases'],
-  properties: { directory: { type: 'array', items: entitySchema }, cases: { type: 'array', items: object } },
+  properties: {
+    directory: { type: 'array', items: entitySchema },
+    cases: { type: 'array', items: object },
+    batches: { type: 'array', items: object },
+  },
 } as const;

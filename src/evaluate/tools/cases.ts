@@ -2,9 +2,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Reason } from '../../event/index.js';
 import { type JsonObject, newAjv } from '../../event/index.js';
-import type { WrittenEntity } from '../directory/index.js';
+import type { WrittenEntity } from '../directory/fixed.js';
 import type { Question } from '../question.js';
-import { caseFileSchema, caseSchema } from './case-schema.js';
+import { batchSchema, caseFileSchema, caseSchema } from './case-schema.js';
 import { expectValid, readWritten, WrittenError } from './written.js';
 
 /** Who asks, where a case is not about a platform's own credential: `all` accounts and every permission. */
@@ -32,11 +32,24 @@ export type DecisionCase = {
   readonly now?: string;
 };
 
+/** Several questions of one request, each decided by itself: `answers` and `events` are in the order of `questions`. */
+export type BatchCase = Pick<DecisionCase, 'name' | 'caller' | 'now'> & {
+  readonly questions: readonly Question[];
+  readonly answers: readonly DecisionCase['answer'][];
+  readonly events?: readonly JsonObject[];
+};
+
 /** One file of cases: what the directory holds, and what is asked of it. */
-export type CaseFile = { readonly file: string; readonly directory: readonly WrittenEntity[]; readonly cases: readonly DecisionCase[] };
+export type CaseFile = {
+  readonly file: string;
+  readonly directory: readonly WrittenEntity[];
+  readonly cases: readonly DecisionCase[];
+  readonly batches?: readonly BatchCase[];
+};
 
 const ajv = newAjv();
 const isCaseFile = ajv.compile<{ readonly directory: readonly WrittenEntity[]; readonly cases: readonly unknown[] }>(caseFileSchema);
+const isBatch = ajv.compile<BatchCase>(batchSchema);
 const isCase = ajv.compile<DecisionCase>(caseSchema);
 
 const nameOf = (value: unknown, index: number): string => {
@@ -48,14 +61,20 @@ const nameOf = (value: unknown, index: number): string => {
 export const parseCases = (text: string, file: string): CaseFile => {
   const written = readWritten(text, file);
   expectValid(isCaseFile, written.value, { file, written, path: [], what: 'file' });
-  const { directory, cases } = written.value as { readonly directory: readonly WrittenEntity[]; readonly cases: readonly DecisionCase[] };
+  const { directory, cases, batches = [] } = written.value as Omit<CaseFile, 'file'>;
   const seen = new Set<string>();
-  cases.forEach((one, index) => {
-    expectValid(isCase, one, { file, written, path: ['cases', index], what: nameOf(one, index) });
-    if (seen.has(one.name)) throw new WrittenError(`${file}:${written.lineOf(['cases', index])}: two cases are named "${one.name}".`);
+  const check = (one: DecisionCase | BatchCase, path: readonly ['cases' | 'batches', number]): void => {
+    expectValid(path[0] === 'cases' ? isCase : isBatch, one, { file, written, path, what: nameOf(one, path[1]) });
+    if (seen.has(one.name)) throw new WrittenError(`${file}:${written.lineOf(path)}: two cases are named "${one.name}".`);
     seen.add(one.name);
+  };
+  cases.forEach((one, index) => {
+    check(one, ['cases', index]);
   });
-  return { file, directory, cases };
+  batches.forEach((one, index) => {
+    check(one, ['batches', index]);
+  });
+  return { file, directory, cases, ...(batches.length > 0 && { batches }) };
 };
 
 /** Reads all files of cases in a folder (`*.yaml`), in order of name. Rejects with {@link WrittenError}. */

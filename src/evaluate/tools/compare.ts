@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { fixedDirectory } from '../directory/index.js';
+import { fixedDirectory } from '../directory/fixed.js';
 import type { Policy, PolicyAnswer } from '../policy-types.js';
 import { ask } from './ask.js';
 import type { CaseFile } from './cases.js';

@@ -1,12 +1,13 @@
-export { fixedDirectory, type WrittenEntity } from '../directory/index.js';
+export { fixedDirectory, type WrittenEntity } from '../directory/fixed.js';
 export { type Asked, ask, type Circumstances } from './ask.js';
 export { type BuiltBundle, buildBundle, bundleOf } from './build.js';
-export { type CaseCaller, type CaseFile, type DecisionCase, parseCases, readCases } from './cases.js';
+export { type BatchCase, type CaseCaller, type CaseFile, type DecisionCase, parseCases, readCases } from './cases.js';
 export { checkPolicies, type PolicyProblem, sayProblem } from './check.js';
 export { type ChangedCase, type Comparison, comparePolicies } from './compare.js';
 export { type Contribution, type Explanation, explain, type RulePlace } from './explain.js';
 export type { PolicyTask } from './opa-run.js';
 export { parseEntities, parseQuestion } from './question-file.js';
 export { type PolicyTests, testPolicies } from './rego-tests.js';
+export { runBatch } from './run-batch.js';
 export { type CaseResult, runCase, runCases } from './run-cases.js';
 export { WrittenError } from './written.js';

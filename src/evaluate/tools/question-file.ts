@@ -1,5 +1,5 @@
 import { newAjv } from '../../event/index.js';
-import type { WrittenEntity } from '../directory/index.js';
+import type { WrittenEntity } from '../directory/fixed.js';
 import type { Question } from '../question.js';
 import { entitySchema, questionSchema } from './case-schema.js';
 import { expectValid, readWritten, type Written } from './written.js';

@@ -1,10 +1,11 @@
 import { type EventDraft, isEvent, newUlid, place } from '../../event/index.js';
-import { fixedDirectory } from '../directory/index.js';
+import { fixedDirectory } from '../directory/fixed.js';
 import type { Policy } from '../policy-types.js';
 import { type Asked, ask } from './ask.js';
 import type { CaseFile, DecisionCase } from './cases.js';
 import { differences } from './differences.js';
 import { inOrder } from './in-order.js';
+import { runBatch } from './run-batch.js';
 
 /** A case, and where it did not come out as it should: phrases, none when it passed. */
 export type CaseResult = { readonly file: string; readonly name: string; readonly wrong: readonly string[] };
@@ -38,9 +39,12 @@ export const runCase = async (one: DecisionCase, directory: CaseFile['directory'
   return [...differences(inOrder({ advice: [], ...one.answer }), inOrder(asked.answer), 'answer'), ...wrongEvents(one, asked, policy.revision)];
 };
 
-/** Runs all cases through a policy, in order. */
+/** Runs all cases through a policy, in order, the batches of a file after its cases. */
 export const runCases = async (files: readonly CaseFile[], policy: Policy): Promise<readonly CaseResult[]> => {
   const results: CaseResult[] = [];
-  for (const { file, directory, cases } of files) for (const one of cases) results.push({ file, name: one.name, wrong: await runCase(one, directory, policy) });
+  for (const { file, directory, cases, batches = [] } of files) {
+    for (const one of cases) results.push({ file, name: one.name, wrong: await runCase(one, directory, policy) });
+    for (const one of batches) results.push({ file, name: one.name, wrong: await runBatch(one, directory, policy) });
+  }
   return results;
 };
