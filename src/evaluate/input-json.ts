@@ -38,3 +38,8 @@ export const inputJson = ({ subject, action, resource, context, directory, facts
   const text = `{${parties},"context":${JSON.stringify(context)},"directory":${directoryJson(directory)},"facts":${JSON.stringify(facts)}}`;
   return encoder.encode(text).buffer as ArrayBuffer;
 };
+
+const decoder = new TextDecoder();
+
+/** The inverse of {@link inputJson}, for those who look on; an input that is no bytes is itself. */
+export const readInput = (given: object): Input => (given instanceof ArrayBuffer ? (JSON.parse(decoder.decode(given)) as Input) : (given as Input));

@@ -35,8 +35,9 @@ describe('Where an action puts data', () => {
     const regions = targetRegionsOf(
       question({ region: 'lagos-1' }, { target_region: 'london-1', replica_regions: ['lagos-1', 'x', 7] }, { destination_region: 'y' }),
     );
-    expect(regions).toEqual(['london-1', 'lagos-1', 'x', 'y']);
-    expect(targetRegionsOf(question({}, { region: '' }, {}))).toBeUndefined();
+    expect(regions).toEqual(['london-1', 'lagos-1', 'x', 'what is no region', 'y']);
+    expect(targetRegionsOf(question({}, { region: '' }, {}))).toEqual(['what is no region']);
+    expect(targetRegionsOf(question({}, { region: null }, {}))).toBeUndefined();
     expect(targetRegionsOf({ subject: { type: 'u', id: 'u' }, action: { name: 'a' }, resource: { type: 'r', id: 'r' } })).toBeUndefined();
   });
 });

@@ -3,6 +3,7 @@ import type { EventDraft, JsonObject } from '../../event/index.js';
 import { createDecide, type ItemOutcome } from '../decide.js';
 import type { Directory } from '../directory/types.js';
 import { loadGuard } from '../guard.js';
+import { readInput } from '../input-json.js';
 import type { Policy, PolicyAnswer } from '../policy-types.js';
 import type { Question } from '../question.js';
 import type { CaseCaller } from './cases.js';
@@ -53,7 +54,7 @@ export const ask = async (question: Question, { policy, directory, caller = {}, 
   const watched: Policy = {
     ...policy,
     decide: (given) => {
-      input = (given instanceof ArrayBuffer ? JSON.parse(new TextDecoder().decode(given)) : given) as JsonObject;
+      input = readInput(given) as unknown as JsonObject;
       return policy.decide(given);
     },
   };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { readInput } from '../input-json.js';
 import type { Policy } from '../policy-types.js';
 import { type BatchCase, parseCases, runBatch, runCases, WrittenError } from './index.js';
 
@@ -7,7 +8,7 @@ const policy: Policy = {
   revision: 'a'.repeat(64),
   entrypoints: ['verdict/decision'],
   decide: (input) => {
-    const allow = (input as { readonly resource: { readonly id: string } }).resource.id === 'inst-1';
+    const allow = readInput(input).resource.id === 'inst-1';
     return { allow, reasons: [{ code: allow ? 'yes' : 'no', message: '' }], advice: [] };
   },
   query: () => undefined,

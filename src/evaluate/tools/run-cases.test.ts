@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { readInput } from '../input-json.js';
 
 import type { Policy, PolicyAnswer } from '../policy-types.js';
 import { comparePolicies, type DecisionCase, runCase, runCases } from './index.js';
@@ -55,7 +56,7 @@ describe('a case', () => {
   test('holds the clock still', async () => {
     const times: unknown[] = [];
     const decide: Policy['decide'] = (input) => {
-      times.push((input as { readonly context: { readonly time: string } }).context.time);
+      times.push(String(readInput(input).context['time']));
       return allowed;
     };
     await run({ now: '2026-11-22T04:03:48Z' }, decide);
@@ -95,8 +96,8 @@ test('two policies are compared at the same time of the clock, by all of their a
   const tell =
     (other: PolicyAnswer): Policy['decide'] =>
     (input) => {
-      const { action, context } = input as { readonly action: { readonly name: string }; readonly context: { readonly time: string } };
-      times.add(context.time);
+      const { action, context } = readInput(input);
+      times.add(String(context['time']));
       return action.name === 'instance.list' ? other : allowed;
     };
   const advised = { ...allowed, advice: [{ code: 'token.rotate' }] };

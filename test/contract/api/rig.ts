@@ -11,6 +11,7 @@ import { type ApiDeps, createApi, openApiOf } from '../../../src/api/index.js';
 import { apiKeys, type Caller, PERMISSIONS, type Permission, type RefusedRequest } from '../../../src/caller/index.js';
 import { createDecide } from '../../../src/evaluate/decide.js';
 import { localDirectory } from '../../../src/evaluate/directory/local.js';
+import { readInput } from '../../../src/evaluate/input-json.js';
 import type { Event, EventDraft } from '../../../src/event/index.js';
 import { place } from '../../../src/event/index.js';
 import { openJournal } from '../../../src/ingest/journal.js';
@@ -94,7 +95,7 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
         revision: 'r1',
         entrypoints: ['verdict/decision'],
         decide: (input) => {
-          const { action } = JSON.parse(Buffer.from(input as ArrayBuffer).toString('utf8')) as { readonly action: { readonly name: string } };
+          const { action } = readInput(input);
           const allow = action.name.startsWith('read');
           return { allow, reasons: allow ? [] : [{ code: 'role', message: 'Only reading is allowed here.' }], advice: [] };
         },
