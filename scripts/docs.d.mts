@@ -1,4 +1,4 @@
-import type { IssuerSetting, Setting } from '../src/cli/settings.js';
+import type { ItemSetting, Setting } from '../src/cli/settings.js';
 
 /** docs/configuration.md for these settings. */
-export const renderConfiguration: (settings: readonly Setting[], issuers: readonly IssuerSetting[]) => string;
+export const renderConfiguration: (settings: readonly Setting[], issuers: readonly ItemSetting[], keys: readonly ItemSetting[]) => string;

@@ -6,7 +6,7 @@ const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ')
 
 const defaultOf = ({ default: value, isSecret }) => {
   if (value === undefined) return '';
-  if (value === '' || (Array.isArray(value) && value.length === 0)) return isSecret ? '(none)' : '(empty)';
+  if (value === '' || (typeof value === 'object' && Object.keys(value).length === 0)) return isSecret ? '(none)' : '(empty)';
   return `\`${Array.isArray(value) ? value.join(',') : value}\``;
 };
 
@@ -15,8 +15,10 @@ const row = (setting) => {
   return `| \`${path.join('.')}\` | \`${variable}\` | ${[type, range].filter(Boolean).map(cell).join(': ')} | ${defaultOf(setting)} | ${cell(description)} |`;
 };
 
+const items = (settings) => settings.map(({ name, fallback, description }) => `| \`${name}\` | ${fallback} | ${cell(description)} |`).join('\n');
+
 /** docs/configuration.md for these settings. */
-export const renderConfiguration = (settings, issuers) => `# Configuration
+export const renderConfiguration = (settings, issuers, keys) => `# Configuration
 
 Made by \`npm run docs\` from \`src/config.ts\`; a test proves that it is current.
 
@@ -45,6 +47,10 @@ kafka:
   brokers: [kafka-1:9093, kafka-2:9093, kafka-3:9093]
   tls: { enabled: true, ca: /etc/verdict/kafka-ca.pem }
   sasl: { mechanism: scram-sha-512, username: verdict }  # the password: VERDICT_KAFKA_SASL_PASSWORD
+policy:
+  bundle: https://bundles.example/verdict.tar.gz  # the token: VERDICT_POLICY_TOKEN
+  verification_keys:
+    release-2026: { algorithm: EdDSA, key: /etc/verdict/policy-release.pem }
 clickhouse:
   url: https://clickhouse:8443
   username: verdict  # the password: VERDICT_CLICKHOUSE_PASSWORD
@@ -56,12 +62,20 @@ Each of \`auth.issuers\` has:
 
 | key | default | what it is |
 | --- | --- | --- |
-${issuers.map(({ name, fallback, description }) => `| \`${name}\` | ${fallback} | ${cell(description)} |`).join('\n')}
+${items(issuers)}
+
+## Keys that bundles are signed with
+
+Each of \`policy.verification_keys\` has:
+
+| key | default | what it is |
+| --- | --- | --- |
+${items(keys)}
 `;
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const { issuerSettings, settings } = await import('../dist/cli/settings.js');
+  const { issuerSettings, settings, verificationKeySettings } = await import('../dist/cli/settings.js');
   const file = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
-  writeFileSync(file, renderConfiguration(settings(), issuerSettings()));
+  writeFileSync(file, renderConfiguration(settings(), issuerSettings(), verificationKeySettings()));
   console.log(`${file} is written.`);
 }

@@ -62,10 +62,51 @@ export const configSchema = {
       },
     }),
     policy: section({
-      bundle: { type: 'string', default: '', description: 'The bundle.tar.gz to decide by; the one that ships where it is empty.' },
+      bundle: {
+        type: 'string',
+        default: '',
+        description: 'The bundle.tar.gz to decide by: a file, or the URL where a server has it; the one that ships where it is empty.',
+      },
       entrypoint: { type: 'string', minLength: 1, default: 'verdict/decision', description: 'The rule of the bundle that is asked.' },
       timeout_ms: { type: 'integer', minimum: 50, default: 2000, description: 'A decision worker that stands still for so long is replaced.' },
       memory_pages: { type: 'integer', minimum: 5, maximum: 65_536, default: 2048, description: 'The most memory an evaluation may have, in pages of 64 KiB.' },
+      poll_seconds: seconds(10, 'The least pause between two looks at the bundle; a file is also watched, so that a change is seen at once.'),
+      poll_max_seconds: seconds(
+        30,
+        "The longest pause between two requests to a bundle server: each is drawn between the two, so that a fleet's don't fall together.",
+      ),
+      long_poll_seconds: {
+        type: 'number',
+        minimum: 0,
+        maximum: 3600,
+        default: 30,
+        description: 'How long a bundle server may hold a request until there is a new bundle (`Prefer: wait`); 0: not at all.',
+      },
+      fetch_seconds: seconds(30, "A bundle server's time for its answer to begin (beyond long_poll_seconds), and then for its bytes to arrive."),
+      max_bytes: { type: 'integer', minimum: 1024, default: 104_857_600, description: 'The largest bundle.tar.gz that is read, in bytes.' },
+      token: { type: 'string', default: '', description: 'The bearer token to show to the bundle server.' },
+      allow_http: flag(false, 'Ask a bundle server without TLS on another machine, too: what it sends can be changed on the way.'),
+      tls: section({
+        ca: { ...file, description: "PEM file with the authorities to trust; the system's where it is empty." },
+        cert: { ...file, description: 'PEM file with a client certificate.' },
+        key: { ...file, description: "PEM file with the client certificate's private key." },
+      }),
+      verification_keys: {
+        type: 'object',
+        default: {},
+        description: 'The keys that bundles may be signed with, by their ids.',
+        additionalProperties: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['key', 'algorithm'],
+          properties: {
+            key: { type: 'string', minLength: 1, description: 'The public key as PEM, or a file with it.' },
+            algorithm: { enum: ['EdDSA', 'ES256', 'RS256'], description: 'The one algorithm that its signatures have.' },
+            scope: { type: 'string', default: '', description: 'The scope that its signatures name; empty: they name none.' },
+          },
+        },
+      },
+      require_signature: { type: 'boolean', description: 'Take no bundle that is not signed; true where keys are pinned.' },
     }),
     decision: section({
       workers: { type: 'integer', minimum: 0, maximum: 256, default: 0, description: 'Decision processes; 0: one for every four cores, at least one.' },
@@ -168,6 +209,26 @@ export type ClickHouseConfig = {
   readonly query_seconds: number;
 };
 
+export type VerificationKeyConfig = { readonly key: string; readonly algorithm: 'EdDSA' | 'ES256' | 'RS256'; readonly scope: string };
+
+export type PolicyConfig = {
+  readonly bundle: string;
+  readonly entrypoint: string;
+  readonly timeout_ms: number;
+  readonly memory_pages: number;
+  readonly poll_seconds: number;
+  readonly poll_max_seconds: number;
+  readonly long_poll_seconds: number;
+  readonly fetch_seconds: number;
+  readonly max_bytes: number;
+  readonly token: string;
+  readonly allow_http: boolean;
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
+  readonly verification_keys: Readonly<Record<string, VerificationKeyConfig>>;
+  /** Absent: where keys are pinned. */
+  readonly require_signature?: boolean;
+};
+
 export type Config = {
   readonly data_dir: string;
   readonly admin_token: string;
@@ -181,7 +242,7 @@ export type Config = {
     readonly tls: { readonly cert: string; readonly key: string; readonly client_ca: string };
   };
   readonly auth: { readonly cache_seconds: number; readonly issuers: readonly IssuerConfig[] };
-  readonly policy: { readonly bundle: string; readonly entrypoint: string; readonly timeout_ms: number; readonly memory_pages: number };
+  readonly policy: PolicyConfig;
   readonly decision: { readonly workers: number };
   readonly directory: { readonly max_staleness: number };
   readonly journal: { readonly durability: 'disk' | 'kafka'; readonly max_bytes: number };
@@ -218,6 +279,7 @@ const fromText = (name: string, text: string, type: string | undefined): unknown
     if (text !== 'true' && text !== 'false') throw new ConfigError(`${name} must be true or false, not "${text}".`);
     return text === 'true';
   }
+  if (type === 'object') return parse(text) as unknown;
   if (type === 'array')
     return text.trim().startsWith('[')
       ? (parse(text) as unknown)
@@ -280,7 +342,27 @@ const checkTogether = (config: Config): void => {
   if (Boolean(config.http.tls.cert) !== Boolean(config.http.tls.key)) throw new ConfigError('http.tls needs both cert and key: one of them is missing.');
   if (config.http.tls.client_ca && !config.http.tls.cert)
     throw new ConfigError('http.tls.client_ca asks for client certificates, but http.tls.cert and http.tls.key are missing.');
+  checkPolicy(config.policy);
 };
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+const checkPolicy = (policy: PolicyConfig): void => {
+  if (policy.poll_max_seconds < policy.poll_seconds) throw new ConfigError('policy.poll_max_seconds is less than policy.poll_seconds.');
+  if (policy.require_signature && Object.keys(policy.verification_keys).length === 0)
+    throw new ConfigError('policy.require_signature asks for signed bundles, but policy.verification_keys pins no key.');
+  if (Boolean(policy.tls.cert) !== Boolean(policy.tls.key)) throw new ConfigError('policy.tls needs both cert and key: one of them is missing.');
+  if (!isUrl(policy.bundle)) return;
+  const url = URL.canParse(policy.bundle) ? new URL(policy.bundle) : undefined;
+  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') throw new ConfigError(`policy.bundle must be a file or an http(s) URL, not "${policy.bundle}".`);
+  if (url.username !== '' || url.password !== '')
+    throw new ConfigError('policy.bundle has a name or password in its URL: use policy.token, or a client certificate in policy.tls.');
+  if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname) && !policy.allow_http)
+    throw new ConfigError('policy.bundle is plain http to another machine: use https, or set policy.allow_http to true.');
+};
+
+/** Whether a place is a URL rather than a file. */
+export const isUrl = (place: string): boolean => /^[a-z][a-z0-9+.-]*:\/\//i.test(place);
 
 /** Decision processes that this configuration asks for. */
 export const workerCount = (config: Config): number => config.decision.workers || Math.max(1, Math.floor(availableParallelism() / 4));

@@ -15,10 +15,10 @@ import {
   type WriteDeps,
   writeEntities,
 } from './evaluate/index.js';
-import { type EventDraft, type JsonObject, MAX_EVENT_BYTES, newEventId, SYSTEM_ACCOUNT } from './event/index.js';
+import { type JsonObject, MAX_EVENT_BYTES } from './event/index.js';
 import { findGaps, type Journal, journalHeads, kafkaQuarantine, lmdbQuarantine, openJournal, type Quarantine, replay } from './ingest/index.js';
 import { kafkaClient } from './kafka/index.js';
-import { policySource } from './policy-source.js';
+import { policyRules } from './policy-source.js';
 import { journalSlots, layout } from './serve/data-folder.js';
 import { evaluationFront } from './serve/evaluation-front.js';
 import { type Start, toSupervisor } from './serve/messages.js';
@@ -53,18 +53,17 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
       setTimeout(() => process.kill(process.pid, 'SIGKILL'), DYING_MS);
     },
   });
-  const metrics = workerMetrics(journal.depth);
+  const policy = await livePolicy(start, log);
+  const metrics = workerMetrics(journal.depth, () => policy.current().revision);
   const store = openStore({ ...config.clickhouse, ...start.store });
   const warn = (sentence: string): void => log.warn(sentence);
   const uses = lastUse({ path: join(folder.usage, slot) }, { warn });
-  const record = (draft: EventDraft) => journal.append([draft]);
   const turnedAway = refusals({
     record: (drafts) => journal.append(drafts),
     isAccount: (account) => directory.get('account', account) !== undefined,
     warn,
     ...(config.region !== '' && { region: config.region }),
   });
-  const policy = await livePolicy(start, { log, record });
 
   const writing = { directory, journal, redact: redactKey };
   const write: ApiDeps['writeEntities'] = (caller, changes, { requestId, address }) =>
@@ -180,35 +179,30 @@ const deliver = async (store: Pick<ReturnType<typeof openStore>, 'insertLines'>,
   return done.outcome === 'refused' ? { refused: done.reason } : {};
 };
 
-/** The policy in force, and how another bundle takes its place between two requests. One worker records it for all. */
-const livePolicy = async (start: Start, deps: { readonly log: Logger; readonly record: (draft: EventDraft) => Promise<unknown> }) => {
-  const { path: _path, ...how } = policySource(start.config);
+/** The policy in force, and how another bundle takes its place between two requests. The supervisor has checked it, and recorded it for all. */
+const livePolicy = async (start: Start, log: Logger) => {
+  const how = policyRules(start.config);
   let policy: Policy = await loadPolicy({ bytes: start.bundle, ...how });
+  let taking = Promise.resolve();
+  const take = async (bundle: Uint8Array): Promise<void> => {
+    try {
+      policy = await loadPolicy({ bytes: bundle, ...how });
+      log.info({ revision: policy.revision }, 'another policy bundle is in force');
+    } catch (error) {
+      // All workers decide by the same bundle: the one that takes this one's place starts with it.
+      log.fatal({ error: (error as Error).message }, 'a policy bundle that was checked does not load in this worker');
+      process.kill(process.pid, 'SIGKILL');
+    }
+  };
   return {
     current: () => policy,
-    reload: async (bundle: Uint8Array): Promise<void> => {
-      const from = policy.revision;
-      const next = await loadPolicy({ bytes: bundle, ...how });
-      if (next.revision === from) return;
-      policy = next;
-      deps.log.info({ from, to: next.revision }, 'another policy bundle is in force');
-      if (start.slot === start.slots[0]) await deps.record(activation(from, next.revision));
+    /** One after the other: the last one told is the one in force, however long each takes to load. */
+    reload: (bundle: Uint8Array): Promise<void> => {
+      taking = taking.then(() => take(bundle));
+      return taking;
     },
   };
 };
-
-const activation = (from: string, to: string): EventDraft => ({
-  id: newEventId(),
-  timestamp: new Date().toISOString(),
-  account: SYSTEM_ACCOUNT,
-  kind: 'activity',
-  actor: { type: 'service', id: 'verdict' },
-  action: 'policy.activate',
-  resource: { type: 'policy', id: to },
-  result: 'success',
-  details: { from, to },
-  source: 'verdict',
-});
 
 /** What a key's event shows of it: who may do what, and nothing of the secret. */
 const redactKey = (entity: Entity): JsonObject => {

@@ -5,7 +5,8 @@ import { type Config, loadConfig, workerCount } from './config.js';
 import { decisionProcess } from './decision-process.js';
 import { loadPolicy } from './evaluate/index.js';
 import { pipelineProcess } from './pipeline-process.js';
-import { bundleBytes, policySource } from './policy-source.js';
+import { bundleSource, policyRules } from './policy-source.js';
+import { createRollout, type Rollout } from './rollout/index.js';
 import { type DataFolder, openDataFolder, StartError } from './serve/data-folder.js';
 import { keepStore } from './serve/embedded-store.js';
 import { endWith, type Start, type ToChild, toSupervisor } from './serve/messages.js';
@@ -48,18 +49,20 @@ export const serve = async ({ configPath, onListening }: ServeOptions): Promise<
   const { config, warnings } = loadConfig(process.env, configPath);
   const log = loggerOf(config, 'supervisor');
   for (const warning of warnings) log.warn(warning);
-  const bundle = await readBundle(config);
   const folder = await openDataFolder(config.data_dir);
   try {
-    await run(config, folder, { log, bundle, ...(onListening && { onListening }) });
+    await run(config, folder, { log, ...(onListening && { onListening }) });
   } finally {
     folder.unlock();
   }
 };
 
-type RunOptions = Pick<ServeOptions, 'onListening'> & { readonly log: Logger; readonly bundle: Uint8Array };
+type RunOptions = Pick<ServeOptions, 'onListening'> & { readonly log: Logger };
 
-const run = async (config: Config, folder: DataFolder, { onListening, log, bundle }: RunOptions): Promise<void> => {
+const run = async (config: Config, folder: DataFolder, { onListening, log }: RunOptions): Promise<void> => {
+  let supervisor: Supervisor | undefined;
+  const rollout = rolloutOf(config, folder, log, () => supervisor as Supervisor);
+  const bundle = await withProgress('Fetching the policy bundle', rollout.first());
   const admin = await adminToken({ dataDir: folder.path, configured: config.admin_token });
   let family: readonly number[] = [];
   const note = (): void => {
@@ -70,7 +73,6 @@ const run = async (config: Config, folder: DataFolder, { onListening, log, bundl
     }
   };
   const store = keepStore(config, { log, onProcess: () => note(), onStatus: (part) => supervisor?.report(part) });
-  let supervisor: Supervisor | undefined;
   const ending = untilToldToStop();
   try {
     const address = await withProgress('Starting the embedded store', store.start());
@@ -87,39 +89,37 @@ const run = async (config: Config, folder: DataFolder, { onListening, log, bundl
         note();
       },
       onFatal: ending.fail,
-      aggregate: aggregateMetrics,
+      aggregate: async (metrics) => aggregateMetrics([...metrics, await rollout.metrics()]),
     });
-    process.on('SIGHUP', () => void reload(config, log, (bytes) => supervisor?.reload(bytes)));
+    process.on('SIGHUP', rollout.look);
     const port = await withProgress('Starting the decision workers', Promise.race([supervisor.start(), ending.promise]));
     if (port === undefined) return;
+    rollout.follow();
     const url = addressOf(config, port);
     process.stdout.write(`Verdict listens on ${url}\n`);
     if (admin.created) process.stdout.write(`The admin key was made now and is kept in ${admin.path}: ${admin.token}\n`);
     if (onListening) await Promise.race([onListening({ url, token: admin.token, ...(admin.path && { tokenFile: admin.path }) }), ending.promise]);
     await ending.promise;
   } finally {
+    rollout.stop();
     process.stdout.write('Verdict stops: requests in flight are answered, the journal is handed on.\n');
     await withProgress('Stopping', supervisor?.stop() ?? Promise.resolve());
     await store.stop();
   }
 };
 
-/** The bundle's bytes, known to load: every worker, and every one that takes its place, decides by these. */
-const readBundle = async (config: Config): Promise<Uint8Array> => {
-  const { path, ...rest } = policySource(config);
-  const bytes = await bundleBytes(path);
-  await loadPolicy({ bytes, ...rest });
-  return bytes;
-};
-
-/** At SIGHUP: another bundle takes the old one's place if it loads; otherwise the old one stays in force. */
-const reload = async (config: Config, log: Logger, activate: (bytes: Uint8Array) => void): Promise<void> => {
-  try {
-    activate(await readBundle(config));
-  } catch (error) {
-    log.error({ error: (error as Error).message }, 'the policy bundle was not taken; the old one stays in force');
-  }
-};
+/** Every worker, and every one that takes its place, decides by the bundle that this brings into force. */
+const rolloutOf = (config: Config, folder: DataFolder, log: Logger, supervisor: () => Supervisor): Rollout =>
+  createRollout(
+    { policy: config.policy, folder: folder.policy, region: config.region },
+    {
+      log,
+      source: bundleSource(config),
+      load: (bytes) => loadPolicy({ bytes, ...policyRules(config) }),
+      record: (draft) => supervisor().record(draft),
+      activate: (bytes) => supervisor().reload(bytes),
+    },
+  );
 
 const addressOf = ({ http }: Config, port: number): string => {
   const host = http.host === '0.0.0.0' || http.host === '::' ? 'localhost' : http.host.includes(':') ? `[${http.host}]` : http.host;

@@ -1,20 +1,20 @@
-import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Config } from './config.js';
-import { PolicyError } from './evaluate/index.js';
+import { type Config, isUrl } from './config.js';
+import { type BundleSource, fileSource, httpSource } from './rollout/index.js';
 
-/** Where the bundle is (the configured one, or the one that ships), what to ask of it, and the memory it may have. */
-export const policySource = ({ policy }: Pick<Config, 'policy'>): { readonly path: string; readonly entrypoint: string; readonly memoryPages: number } => ({
-  path: policy.bundle || fileURLToPath(new URL('../policies/bundle.tar.gz', import.meta.url)),
+/** What to ask of a bundle, and the memory it may have. */
+export const policyRules = ({ policy }: Pick<Config, 'policy'>): { readonly entrypoint: string; readonly memoryPages: number } => ({
   entrypoint: policy.entrypoint,
   memoryPages: policy.memory_pages,
 });
 
-/** The bundle's bytes. Rejects with PolicyError, in one sentence. */
-export const bundleBytes = async (path: string): Promise<Uint8Array> => {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw new PolicyError(`The policy bundle ${path} can't be read: ${(error as Error).message}.`);
-  }
+/** The bundle that ships. */
+export const SHIPPED_BUNDLE = fileURLToPath(new URL('../policies/bundle.tar.gz', import.meta.url));
+
+/** Where bundles come from: the configured server or file, or the one that ships. */
+export const bundleSource = ({ policy }: Pick<Config, 'policy'>): BundleSource => {
+  if (isUrl(policy.bundle)) return httpSource(policy);
+  const path = policy.bundle === '' ? SHIPPED_BUNDLE : resolve(policy.bundle);
+  return fileSource({ ...policy, path });
 };

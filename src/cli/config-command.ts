@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { Command } from 'commander';
-import { type Config, configSchema, loadConfig } from '../config.js';
+import { type Config, configSchema, isUrl, loadConfig } from '../config.js';
+import { verificationKeys } from '../rollout/keys.js';
 import { EXIT, Failure } from './failure.js';
 import { type Output, outputOption, printJson, printTable, remark } from './output.js';
 import { effectiveSettings } from './settings.js';
@@ -31,7 +32,10 @@ const show = ({ config: path, output }: Options): void => {
 
 /** The files that a node opens at its start. */
 const filesOf = (config: Config): readonly (readonly [string, string])[] => [
-  ['policy.bundle', config.policy.bundle],
+  ['policy.bundle', isUrl(config.policy.bundle) ? '' : config.policy.bundle],
+  ['policy.tls.ca', config.policy.tls.ca],
+  ['policy.tls.cert', config.policy.tls.cert],
+  ['policy.tls.key', config.policy.tls.key],
   ['http.tls.cert', config.http.tls.cert],
   ['http.tls.key', config.http.tls.key],
   ['http.tls.client_ca', config.http.tls.client_ca],
@@ -52,6 +56,11 @@ const check = ({ config: path }: Options): void => {
     } catch {
       throw new Failure(EXIT.check, `${key} names ${file}, which can't be read.`);
     }
+  }
+  try {
+    verificationKeys(config.policy.verification_keys);
+  } catch (error) {
+    throw new Failure(EXIT.check, (error as Error).message);
   }
   process.stdout.write('The configuration can be used.\n');
 };

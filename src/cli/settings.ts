@@ -12,6 +12,7 @@ type Schema = {
   readonly exclusiveMinimum?: number;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly items?: Schema;
+  readonly additionalProperties?: boolean | Schema;
 };
 
 /** One key of the configuration, as the schema has it. */
@@ -27,7 +28,7 @@ export type Setting = {
   readonly isSecret: boolean;
 };
 
-const SECRETS = new Set(['admin_token', 'password', 'client_secret']);
+const SECRETS = new Set(['admin_token', 'password', 'client_secret', 'token']);
 
 const rangeOf = (schema: Schema): string => {
   if (schema.enum) return schema.enum.map((one) => (one === '' ? '(empty)' : String(one))).join(', ');
@@ -56,17 +57,26 @@ const collect = (schema: Schema, path: readonly string[]): readonly Setting[] =>
 /** Every key of the configuration, in the schema's order. */
 export const settings = (): readonly Setting[] => collect(configSchema as Schema, []);
 
-/** One key of an issuer of JWTs. */
-export type IssuerSetting = { readonly name: string; readonly fallback: string; readonly description: string };
+/** One key of what stands in a list or under an id. */
+export type ItemSetting = { readonly name: string; readonly fallback: string; readonly description: string };
 
 /** Every key of an issuer, in the schema's order. */
-export const issuerSettings = (): readonly IssuerSetting[] => {
-  const issuers = (configSchema as Schema).properties?.['auth']?.properties?.['issuers']?.items;
-  return Object.entries(issuers?.properties ?? {}).map(([name, { default: value, description = '' }]) => ({
-    name,
-    fallback: value === undefined ? 'must be given' : `\`${Array.isArray(value) ? value.join(', ') : value}\``,
-    description,
-  }));
+export const issuerSettings = (): readonly ItemSetting[] => itemSettings(sectionOf('auth')?.['issuers']?.items);
+
+/** Every key of a pinned key, in the schema's order. */
+export const verificationKeySettings = (): readonly ItemSetting[] => {
+  const { additionalProperties: item } = sectionOf('policy')?.['verification_keys'] ?? {};
+  return itemSettings(typeof item === 'object' ? item : undefined);
+};
+
+const sectionOf = (name: string): Schema['properties'] => (configSchema as Schema).properties?.[name]?.properties;
+
+const itemSettings = (item: Schema | undefined): readonly ItemSetting[] =>
+  Object.entries(item?.properties ?? {}).map(([name, { default: value, description = '' }]) => ({ name, fallback: fallbackOf(value), description }));
+
+const fallbackOf = (value: unknown): string => {
+  if (value === undefined) return 'must be given';
+  return value === '' ? '(empty)' : `\`${Array.isArray(value) ? value.join(', ') : value}\``;
 };
 
 export type Origin = 'default' | 'file' | 'variable';

@@ -73,6 +73,15 @@ describe('a bundle', () => {
     await expect(readBundle(gzipSync(twice))).rejects.toThrow('holds data.json twice');
   });
 
+  test('that holds a link is refused: what it points to is not in it', async () => {
+    const tar = pack();
+    tar.entry({ name: 'policy.wasm', type: 'symlink', linkname: '/etc/passwd' });
+    tar.finalize();
+    const parts: Buffer[] = [];
+    for await (const part of tar) parts.push(part as Buffer);
+    await expect(readBundle(gzipSync(Buffer.concat(parts)))).rejects.toThrow('holds policy.wasm, which is not a file but a symlink');
+  });
+
   test('may hold any name without harm', async () => {
     const read = await readBundle(
       gzipSync(

@@ -25,7 +25,7 @@ const unzip = (bytes: Uint8Array): Buffer => {
 
 const withoutSlash = (name: string): string => name.replace(/^(\.?\/)+/, '');
 
-/** Unpacks a bundle.tar.gz. Rejects with {@link PolicyError} if it is no gzip, no tar, or holds one path twice. */
+/** Unpacks a bundle.tar.gz. Rejects with {@link PolicyError} if it is no gzip, no tar, or holds a link or one path twice. */
 export const readBundle = async (bytes: Uint8Array): Promise<BundleFiles> => {
   const files = new Map<string, Buffer>();
   const tar = extract();
@@ -34,8 +34,9 @@ export const readBundle = async (bytes: Uint8Array): Promise<BundleFiles> => {
     for await (const entry of tar) {
       const parts: Buffer[] = [];
       for await (const part of entry) parts.push(part as Buffer);
-      if (entry.header.type !== 'file') continue;
+      if (entry.header.type === 'directory') continue;
       const name = withoutSlash(entry.header.name);
+      if (entry.header.type !== 'file') throw new PolicyError(`The policy bundle holds ${name}, which is not a file but a ${entry.header.type}.`);
       if (files.has(name)) throw new PolicyError(`The policy bundle holds ${name} twice.`);
       files.set(name, Buffer.concat(parts));
     }

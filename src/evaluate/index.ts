@@ -1,4 +1,4 @@
-export { PolicyError } from './bundle.js';
+export { type BundleFiles, PolicyError, readBundle, revisionOf } from './bundle.js';
 export * from './decide.js';
 export * from './directory/index.js';
 export type { AskedFacts, Facts } from './facts/index.js';

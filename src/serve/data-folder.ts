@@ -34,6 +34,7 @@ export type DataFolder = {
   readonly ingest: string;
   readonly quarantine: string;
   readonly usage: string;
+  readonly policy: string;
   readonly store: string;
   /** Notes the family's processes, so that a start after a crash can end what is left of them. */
   readonly noteProcesses: (pids: readonly number[]) => void;
@@ -47,6 +48,7 @@ export const layout = (path: string) => ({
   ingest: join(path, 'ingest'),
   quarantine: join(path, 'quarantine'),
   usage: join(path, 'usage'),
+  policy: join(path, 'policy'),
   store: join(path, 'store'),
 });
 

@@ -1,4 +1,5 @@
 import type { Config } from '../config.js';
+import type { EventDraft } from '../event/index.js';
 
 /** One part of the process family and whether it can do its work. */
 export type PartStatus = { readonly name: string; readonly ok: boolean; readonly message?: string };
@@ -30,6 +31,8 @@ export type ToChild =
   | { readonly kind: 'release'; readonly log: string; readonly through: number }
   | { readonly kind: 'committed' }
   | { readonly kind: 'reload'; readonly bundle: Uint8Array }
+  /** To the pipeline: put this into your journal, and say when it is durable. */
+  | { readonly kind: 'record'; readonly draft: EventDraft }
   | { readonly kind: 'parts'; readonly parts: readonly PartStatus[] }
   | { readonly kind: 'metrics.request'; readonly id: number }
   | { readonly kind: 'metrics.text'; readonly id: number; readonly text: string };
@@ -44,6 +47,7 @@ export type FromChild =
   | { readonly kind: 'fatal'; readonly message: string }
   | { readonly kind: 'release'; readonly slot: string; readonly log: string; readonly through: number }
   | { readonly kind: 'committed' }
+  | { readonly kind: 'recorded'; readonly event: string }
   | { readonly kind: 'parts'; readonly parts: readonly PartStatus[] }
   | { readonly kind: 'metrics.json'; readonly id: number; readonly metrics: unknown }
   | { readonly kind: 'metrics.ask'; readonly id: number };

@@ -4,7 +4,7 @@ import { toSupervisor } from './messages.js';
 const LATENCIES = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
 /** What a decision worker counts. Names are stable: `verdict_*`. */
-export const workerMetrics = (journal: () => { readonly events: number; readonly bytes: number }) => {
+export const workerMetrics = (journal: () => { readonly events: number; readonly bytes: number }, revision: () => string) => {
   const registry = new Registry();
   const registers = [registry];
   const answers = new Histogram({
@@ -48,6 +48,16 @@ export const workerMetrics = (journal: () => { readonly events: number; readonly
     registers,
     collect() {
       this.set(journal().bytes);
+    },
+  });
+  new Gauge({
+    name: 'verdict_policy_info',
+    help: 'Decision workers, by the revision of the policy bundle that they decide by.',
+    labelNames: ['revision'],
+    registers,
+    collect() {
+      this.reset();
+      this.set({ revision: revision() }, 1);
     },
   });
   // A label look-up costs more than the count itself: the child of the hot path is made once.

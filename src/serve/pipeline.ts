@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { EventDraft } from '../event/index.js';
 import type { Consumer, Journal, Ranges, Stream } from '../ingest/index.js';
 import { endWith, type PartStatus, type Start, type ToChild, toSupervisor } from './messages.js';
 import type { pipelineMetrics } from './metrics.js';
@@ -98,6 +99,15 @@ export const runPipeline = async (start: Start, parts: PipelineParts): Promise<v
     process.exit(0);
   };
 
+  const record = async (draft: EventDraft): Promise<void> => {
+    try {
+      await parts.journal.append([draft]);
+      toSupervisor({ kind: 'recorded', event: draft.id });
+    } catch (error) {
+      log.error({ action: draft.action, error: (error as Error).message }, 'an act of the supervisor could not be recorded');
+    }
+  };
+
   process.on('message', (message: ToChild) => {
     switch (message.kind) {
       case 'stop':
@@ -105,6 +115,9 @@ export const runPipeline = async (start: Start, parts: PipelineParts): Promise<v
         return;
       case 'committed':
         parts.nudge();
+        return;
+      case 'record':
+        void record(message.draft);
         return;
       case 'metrics.request':
         void parts.metrics.registry.getMetricsAsJSON().then((metrics) => toSupervisor({ kind: 'metrics.json', id: message.id, metrics }));

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import cluster, { type Worker } from 'node:cluster';
 import type { Logger } from 'pino';
+import type { EventDraft } from '../event/index.js';
 import type { FromChild, PartStatus, Start, ToChild } from './messages.js';
 
 export type SupervisorOptions = {
@@ -27,6 +28,8 @@ export type Supervisor = {
   readonly stop: () => Promise<void>;
   /** From now on, all decide by this bundle: those that run, and those that take their place. */
   readonly reload: (bundle: Uint8Array) => void;
+  /** Has the pipeline record an event; resolves when it is durable. A pipeline that takes another's place is told again. */
+  readonly record: (draft: EventDraft) => Promise<void>;
   /** Lets the supervisor add what it knows itself (the embedded store). */
   readonly report: (part: PartStatus) => void;
 };
@@ -36,6 +39,10 @@ type Member = {
   readonly reason: Start['reason'];
   readonly child: ChildProcess | Worker;
   readonly pid: number;
+  /** The bundle that it was told last. */
+  bundle: Uint8Array | undefined;
+  /** The port that it was told to listen on. */
+  port: number;
   beat: number;
   ready: boolean;
   parts: readonly PartStatus[];
@@ -52,6 +59,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   const own = new Map<string, PartStatus>();
   const pauses = new Map<string, number>();
   const collections = new Map<number, (metrics: unknown) => void>();
+  const recordings = new Map<string, { readonly draft: EventDraft; readonly done: () => void }>();
   let isStopping = false;
   let port = options.port;
   let { bundle } = options.start;
@@ -66,21 +74,32 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   };
   const workers = (): readonly Member[] => [...members.values()].filter((member) => member.role !== 'pipeline');
 
-  const begin = (member: Member): void =>
+  const begin = (member: Member): void => {
+    member.bundle = bundle;
+    // node:cluster shares a socket among those who ask for the same port: with 0, the number it became is another one.
+    member.port = workers().find((one) => one.ready)?.port ?? port;
     tell(member, {
       ...options.start,
       kind: 'start',
       bundle,
       ...(member.role !== 'pipeline' && { slot: member.role }),
       slots: options.slots,
-      port,
+      port: member.port,
       reason: member.reason,
     });
+  };
+
+  /** Tells a worker of the bundle in force, if it decides by another. One that is only starting hears of it when it is ready. */
+  const update = (member: Member): void => {
+    if (!member.ready || member.bundle === bundle) return;
+    member.bundle = bundle;
+    tell(member, { kind: 'reload', bundle });
+  };
 
   const spawn = (role: string, reason: Start['reason']): void => {
     const child: ChildProcess | Worker = role === 'pipeline' ? fork(options.entry, ['pipeline'], { serialization: 'advanced' }) : cluster.fork();
     const pid = ('process' in child ? child.process.pid : child.pid) as number;
-    const member: Member = { role, reason, child, pid, beat: Date.now(), ready: false, parts: [] };
+    const member: Member = { role, reason, child, pid, bundle: undefined, port, beat: Date.now(), ready: false, parts: [] };
     const born = Date.now();
     members.set(role, member);
     options.onProcesses([...members.values()].map((one) => one.pid));
@@ -110,6 +129,8 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
         member.ready = true;
         member.beat = Date.now();
         pauses.delete(member.role);
+        if (member.role === 'pipeline') for (const { draft } of recordings.values()) tell(member, { kind: 'record', draft });
+        else update(member);
         if (message.port) port = message.port;
         if (workers().length === options.slots.length && workers().every((one) => one.ready)) announce?.(port);
         return;
@@ -126,6 +147,10 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
         return;
       case 'committed':
         tell(members.get('pipeline'), { kind: 'committed' });
+        return;
+      case 'recorded':
+        recordings.get(message.event)?.done();
+        recordings.delete(message.event);
         return;
       case 'parts':
         member.parts = message.parts;
@@ -227,8 +252,14 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
     },
     reload: (next) => {
       bundle = next;
-      for (const worker of workers()) tell(worker, { kind: 'reload', bundle });
+      for (const worker of workers()) update(worker);
     },
+    record: (draft) =>
+      new Promise((done) => {
+        recordings.set(draft.id, { draft, done });
+        const pipeline = members.get('pipeline');
+        if (pipeline?.ready) tell(pipeline, { kind: 'record', draft });
+      }),
     report: (part) => {
       own.set(part.name, part);
     },

@@ -166,8 +166,16 @@ await describeWithOpa('another bundle at SIGHUP', (opa) => {
       const { policy } = (await decide()).context;
       return policy === first ? undefined : policy;
     });
-    const activated = await eventsOf(client, 'policy.activate');
-    expect(activated.map((event) => event.details)).toEqual([{ from: first, to: second }]);
+    const activated = await until('both activations', async () => {
+      const events = await eventsOf(client, 'policy.activate');
+      return events.length > 1 ? events.map((event) => event.details) : undefined;
+    });
+    expect(activated).toEqual([
+      { from: first, to: second, origin: bundle },
+      { from: null, to: first, origin: bundle },
+    ]);
+    const refused = await eventsOf(client, 'policy.refuse');
+    expect(refused.map((event) => event.details)).toMatchObject([{ reason: 'bundle.unreadable', in_force: first, origin: bundle }]);
     client.close();
     expect(await node.stop()).toBe(0);
     removeFolder(folder);

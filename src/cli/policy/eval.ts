@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { Command, InvalidArgumentError } from 'commander';
-import { loadConfig } from '../../config.js';
+import { isUrl, loadConfig } from '../../config.js';
 import { type Asked, ask, type Explanation, explain, fixedDirectory, parseEntities, parseQuestion } from '../../evaluate/tools/index.js';
-import { policySource } from '../../policy-source.js';
+import { SHIPPED_BUNDLE } from '../../policy-source.js';
 import { usage } from '../failure.js';
 import { type Output, outputOption, printJson, remark } from '../output.js';
 import { type Evaluation, evaluationAsJson, printEvaluation } from './eval-print.js';
@@ -46,10 +46,9 @@ type Chosen = {
 /** What is asked: what the options name, else what a node with this configuration decides by. */
 const chosen = ({ bundle, source, entrypoint }: Options): Chosen => {
   const { policy } = loadConfig(process.env).config;
-  const configured = policySource({ policy });
-  const shipped = policySource({ policy: { ...policy, bundle: '' } }).path;
-  const path = bundle ?? source ?? configured.path;
-  return { path, entrypoint: entrypoint ?? configured.entrypoint, source: source ?? (resolve(path) === shipped ? SHIPPED_SOURCE : undefined) };
+  const path = bundle ?? source ?? (policy.bundle || SHIPPED_BUNDLE);
+  if (isUrl(path)) throw usage(`The bundle that a node loads here is served at ${path}: fetch it, and name the file with --bundle.`);
+  return { path, entrypoint: entrypoint ?? policy.entrypoint, source: source ?? (resolve(path) === SHIPPED_BUNDLE ? SHIPPED_SOURCE : undefined) };
 };
 
 const why = async ({ answer, input }: Asked, { entrypoint, source }: Chosen): Promise<Explanation | undefined> => {

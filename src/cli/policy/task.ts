@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url';
 import { Option } from 'commander';
 import { findOpa, loadPolicy, type Policy } from '../../evaluate/index.js';
 import { bundleOf, type PolicyTask } from '../../evaluate/tools/index.js';
-import { bundleBytes } from '../../policy-source.js';
 import { EXIT, Failure } from '../failure.js';
 import { remark } from '../output.js';
 
@@ -32,6 +31,6 @@ const isFolder = async (path: string): Promise<boolean> => (await stat(path).cat
 
 /** Loads a bundle, or builds and loads that of a folder of policies (for which OPA is needed). Rejects with PolicyError. */
 export const loadFrom = async (path: string, entrypoint: string): Promise<Policy> => {
-  const bytes = (await isFolder(path)) ? await bundleOf(await taskFor(path), [entrypoint]) : await bundleBytes(path);
-  return loadPolicy({ bytes, entrypoint, memoryPages: MEMORY_PAGES });
+  const rules = { entrypoint, memoryPages: MEMORY_PAGES };
+  return (await isFolder(path)) ? loadPolicy({ bytes: await bundleOf(await taskFor(path), [entrypoint]), ...rules }) : loadPolicy({ path, ...rules });
 };
