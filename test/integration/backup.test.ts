@@ -51,6 +51,7 @@ describe('a backup of a running node', () => {
   it('brings every decision that was answered before it to another machine, once, with directory and keys', { timeout: 120_000 }, async () => {
     const node = await start(folder);
     const client = clientOf(node);
+    await client.call('PUT', '/v1/entities/account/acc-1', { properties: { name: 'Example' } });
     await client.call('PUT', '/v1/entities/membership/acc-1:usr-1', { account: 'acc-1', properties: { role: 'developer' } });
     const made = await client.call('POST', '/v1/keys', { name: 'front', accounts: 'all', permissions: ['decision.evaluate'] });
     const { secret } = (JSON.parse(made.body) as { data: { secret: string } }).data;
