@@ -85,10 +85,14 @@ export const found = (node: RunningVerdict, answered: ReadonlySet<string>, ms = 
 export const noGaps = async (node: RunningVerdict): Promise<true> => {
   const client = clientOf(node);
   try {
-    return await until('no gaps', async () => {
-      const { data } = await client.json<{ data: { gaps: readonly unknown[] } }>('GET', '/v1/audit-logs/gaps');
-      return data.gaps.length === 0 ? true : undefined;
-    });
+    return await until(
+      'no gaps',
+      async () => {
+        const { data } = await client.json<{ data: { gaps: readonly unknown[] } }>('GET', '/v1/audit-logs/gaps');
+        return data.gaps.length === 0 ? true : undefined;
+      },
+      90_000,
+    );
   } finally {
     client.close();
   }
