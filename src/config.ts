@@ -33,7 +33,10 @@ export const configSchema = {
       }),
     }),
     auth: section({
-      cache_seconds: seconds(60, 'How long a checked JWT is known; changes to the directory drop it earlier.'),
+      cache_seconds: seconds(
+        60,
+        'How long a checked credential is known, at most. Changing or revoking an API key drops it at once; a JWT is known for so long, or until its exp, whatever the directory says.',
+      ),
       issuers: {
         type: 'array',
         default: [],

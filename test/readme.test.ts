@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RunningVerdict, removeFolder, startVerdict, temporaryFolder, until } from './peers/verdict.js';
+import { clientOf, type RunningVerdict, removeFolder, startVerdict, temporaryFolder, until } from './peers/verdict.js';
 
 const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '..');
@@ -22,6 +22,9 @@ const SEEN: readonly (readonly [name: string, ...patterns: RegExp[]])[] = [
   ['audit-logs export', /"rows": \d+/, /"sha256": "[0-9a-f]{64}"/],
   ['keys create', /control-plane/],
 ];
+
+type Decided = { readonly decision: { readonly reasons: readonly { readonly code: string }[] } };
+const codesOf = ({ decision }: Decided): readonly string[] => decision.reasons.map(({ code }) => code);
 
 describe('what the README shows', () => {
   const folder = temporaryFolder();
@@ -56,6 +59,19 @@ describe('what the README shows', () => {
     expect(await paste(query)).toMatch(/"action":"instance.delete".*"result":"denied"/s);
     await paste(file);
     expect(readFileSync(join(folder, 'failed-logins.csv'), 'utf8').split('\r\n').length).toBeGreaterThan(9);
+  });
+
+  it('plays a day that is decided by roles, by access control lists and by IAM documents, and in which glass is broken once', { timeout: 60_000 }, async () => {
+    const client = clientOf(node);
+    const { body } = await client.call('GET', '/v1/audit-logs/export?format=jsonl&kind=decision');
+    const alerts = await client.json<{ readonly data: { readonly events: readonly object[] } }>('GET', '/v1/audit-logs?event=access.break_glass');
+    client.close();
+    const day = body.trim().split('\n');
+    const found = new Set(day.map((line) => JSON.parse(line) as Decided).flatMap(codesOf));
+    const told = ['rbac.role', 'acl.module', 'acl.tag', 'acl.none', 'iam.allow', 'iam.none', 'iam.deny', 'root.break_glass', 'mfa.overdue', 'token.scope'];
+    expect([...found]).toEqual(expect.arrayContaining(told));
+    expect([...found].filter((code) => ['account.unknown', 'action.unknown', 'policy.error'].includes(code))).toEqual([]);
+    expect(alerts.data.events).toHaveLength(1);
   });
 
   it('works when it is pasted, block by block', { timeout: 120_000 }, async () => {

@@ -1,3 +1,4 @@
+import { oneByOne } from '../caller/one-by-one.js';
 import type { Caller } from '../caller/types.js';
 import type { Entity, EntityChange, EntityOutcome } from '../evaluate/directory/types.js';
 import { eventParts, type JsonObject, newUlid } from '../event/index.js';
@@ -52,15 +53,14 @@ const conditions = {
 } as const;
 const whole = (description: string): AnswerContract => ({ description, content: { 'application/json': entitySchema }, headers: ['ETag'] });
 
-/** How often a change that named no version is tried against a directory that moves under it. */
-const TRIES = 5;
-
 type Wish = { readonly type: string; readonly id: string };
+type Make = (current: Entity | undefined, expected: number | undefined) => EntityChange | Answer;
 
 /** What Verdict is told of subjects and resources, one at a time. */
 export const entityRoutes = (deps: ApiDeps): readonly Route[] => {
   const { directory, writeEntities } = deps;
   const metaOf = (ask: Ask) => ({ requestId: ask.requestId, address: ask.address });
+  const inTurn = oneByOne();
   const wishOf = (ask: Ask): Wish => ({ type: ask.params['type'] as string, id: ask.params['id'] as string });
 
   const write = async (ask: Ask, change: EntityChange): Promise<EntityOutcome> => {
@@ -68,24 +68,25 @@ export const entityRoutes = (deps: ApiDeps): readonly Route[] => {
     return outcome ?? { outcome: 'unavailable', reason: 'The directory gave no answer.' };
   };
 
-  /** Makes a change from what stands there; again, if that moved meanwhile and the caller named no version. */
-  const change = async (ask: Ask, make: (current: Entity | undefined, expected: number | undefined) => EntityChange | Answer): Promise<Answer> => {
+  /** Makes a change from what stands there; undefined, if that moved meanwhile and the caller named no version. */
+  const attempt = async (ask: Ask, wish: Wish, make: Make): Promise<Answer | undefined> => {
+    const current = directory.get(wish.type, wish.id);
+    const condition = conditionOf(ask, current && maySee(ask.caller, current) ? current : undefined);
+    if (!condition.ok) return condition.answer;
+    const made = make(current, condition.expected);
+    if ('kind' in made) return made;
+    const fault = keepingFault(ask.caller, current, made);
+    if (fault !== undefined) return { kind: 'refused', problem: problem(403, 'entity.keeping', fault), permission: 'entity.write', account: wish.id };
+    const wrong = made.op === 'put' ? shapeFault({ ...wish, account: made.account, properties: made.properties }, thereIn(directory)) : undefined;
+    if (wrong) return failed(problem(422, 'entity.invalid', wrong.detail, { pointer: wrong.pointer }));
+    const outcome = await write(ask, made);
+    return outcome.outcome === 'version_mismatch' && !namesVersion(ask) ? undefined : toAnswer(outcome, ask.caller, wish);
+  };
+
+  const change = async (ask: Ask, make: Make): Promise<Answer> => {
     const wish = wishOf(ask);
     if (isReservedType(wish.type)) return reserved(wish.type);
-    for (let attempt = 1; ; attempt++) {
-      const current = directory.get(wish.type, wish.id);
-      const condition = conditionOf(ask, current && maySee(ask.caller, current) ? current : undefined);
-      if (!condition.ok) return condition.answer;
-      const made = make(current, condition.expected);
-      if ('kind' in made) return made;
-      const fault = keepingFault(ask.caller, current, made);
-      if (fault !== undefined) return { kind: 'refused', problem: problem(403, 'entity.keeping', fault), permission: 'entity.write', account: wish.id };
-      const wrong = made.op === 'put' ? shapeFault({ ...wish, account: made.account, properties: made.properties }, thereIn(directory)) : undefined;
-      if (wrong) return failed(problem(422, 'entity.invalid', wrong.detail, { pointer: wrong.pointer }));
-      const outcome = await write(ask, made);
-      const moved = outcome.outcome === 'version_mismatch' && condition.expected === undefined;
-      if (!moved || attempt === TRIES) return toAnswer(outcome, ask.caller, wish);
-    }
+    return (await inTurn(`${wish.type}/${wish.id}`, () => attempt(ask, wish, make))) ?? busy(wish);
   };
 
   return [
@@ -262,12 +263,18 @@ const conditionOf = (ask: Ask, current: Entity | undefined): Condition => {
   return version === undefined ? bad('If-Match takes the ETag of an answer, such as "3", or *.') : { ok: true, expected: Number(version) };
 };
 
+/** Whether the caller says from which version, or that there is none: then it hears of what came between. */
+const namesVersion = (ask: Ask): boolean => ask.header('if-none-match') !== undefined || (ask.header('if-match') ?? '*') !== '*';
+
 const etag = (entity: Entity) => ({ etag: `"${entity.version}"` });
 
 const reserved = (type: string): Answer => ({
   kind: 'refused',
   problem: problem(403, 'entity.reserved', `Entities of type ${type} are Verdict's own; API keys are managed at /v1/keys.`),
 });
+
+const busy = ({ type, id }: Wish): Answer =>
+  failed(problem(503, 'entity.busy', `Others kept changing ${type}/${id}, and this change was not made; try again.`));
 
 const notFound = ({ type, id }: Wish): Answer => failed(problem(404, 'entity.unknown', `There is no ${type}/${id}.`));
 

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { RETENTION_DAYS } from '../evaluate/shapes.js';
 import type { JsonObject } from '../event/index.js';
+import { MAX_DAYS } from '../store/retention.js';
 import { shapeFault } from './entity-shape.js';
 
 const there = (type: string, id: string): boolean => `${type}/${id}` === 'iam_policy/acc-1:ops';
@@ -17,6 +19,8 @@ describe('What the policy reads of an entity', () => {
       { access_models: ['roles', 'acl', 'iam'], require_2fa: { since: '2026-11-01T00:00:00Z' }, ip_allowlist: ['10.0.0.0/8', '::1', '2001:db8::/32'] },
     ],
     ['account', { guardrails: { 'firewall.ssh': 'warn', duties: 'off' }, regions: ['lagos-1'], tier: 'standard', own: { word: 1 } }],
+    ['account', { tier: 'enterprise', retention_days: RETENTION_DAYS.least }],
+    ['account', { retention_days: RETENTION_DAYS.most }],
     ['user', { email: 'a@example.com', two_factor: { methods: ['totp', 'sms'] } }],
     ['membership', { role: 'auditor', ends: '2027-01-01T00:00:00+01:00' }],
     ['membership', { role: 'night_watch', groups: ['ops'], policies: ['ReadOnlyAccess', 'CloudNxStorageFullAccess', 'ops'] }],
@@ -44,6 +48,12 @@ describe('What the policy reads of an entity', () => {
     ['account', { ip_allowlist: ['10.0.0.0/8', '10.0.0.0/40'] }, '/ip_allowlist/1', 'CIDR'],
     ['account', { guardrails: { 'firewall.shh': 'warn' } }, '/guardrails/firewall.shh', 'Did you mean "firewall.ssh"?'],
     ['account', { guardrails: { 'firewall.ssh': 'warm' } }, '/guardrails/firewall.ssh', 'Did you mean "warn"?'],
+    ['account', { tier: 'gold' }, '/tier', 'must be one of "standard", "enterprise".'],
+    ['account', { tier: 'Enterprise' }, '/tier', 'Did you mean "enterprise"?'],
+    ['account', { retention_days: 0 }, '/retention_days', 'must be an integer from 1 to 730.'],
+    ['account', { retention_days: 731 }, '/retention_days', 'must be an integer from 1 to 730.'],
+    ['account', { retention_days: 1.5 }, '/retention_days', 'must be an integer from 1 to 730.'],
+    ['account', { retention_days: '30' }, '/retention_days', 'must be an integer from 1 to 730.'],
     ['user', { two_factor: { methods: ['otp'] } }, '/two_factor/methods/0', 'Did you mean "totp"?'],
     ['membership', { role: 'Owner' }, '/role', 'Did you mean "owner"?'],
     ['membership', { role: 'devloper' }, '/role', 'Did you mean "developer"?'],
@@ -73,6 +83,10 @@ describe('What the policy reads of an entity', () => {
     const fault = faultOf(type, properties);
     expect(fault).toEqual({ pointer: `/properties${path}`, detail: expect.stringContaining(words) });
     expect(fault?.detail.startsWith(`/properties${path} `)).toBe(true);
+  });
+
+  it('has the store’s own limit for how long events are kept', () => {
+    expect(RETENTION_DAYS.most).toBe(MAX_DAYS);
   });
 
   it('stands under an id that begins with its account', () => {

@@ -40,6 +40,10 @@ const listed = (words: readonly string[]): string => words.map((word) => `"${wor
 /** Names that an object may have, as its schema lists them. */
 const namesIn = ({ parentSchema }: ErrorObject): readonly string[] => Object.keys((parentSchema?.['properties'] as object | undefined) ?? {});
 
+/** The whole numbers that may stand there, if the schema says which. */
+const rangeIn = ({ parentSchema }: ErrorObject): string | undefined =>
+  parentSchema?.['type'] === 'integer' ? `must be an integer from ${parentSchema['minimum']} to ${parentSchema['maximum']}` : undefined;
+
 /** Where ajv's error is, and the sentence for it. */
 const said = (error: ErrorObject, properties: JsonObject): readonly [path: string, sentence: string] => {
   const { instancePath: path, keyword, params } = error;
@@ -63,6 +67,10 @@ const said = (error: ErrorObject, properties: JsonObject): readonly [path: strin
       return [path, `must be ${FORMATS[String(params['format'])] ?? 'of another form'}.`];
     case 'pattern':
       return [path, `must be ${PATTERNS}.`];
+    case 'type':
+    case 'minimum':
+    case 'maximum':
+      return [path, `${rangeIn(error) ?? error.message ?? 'is not valid'}.`];
     default:
       return [path, `${error.message ?? 'is not valid'}.`];
   }

@@ -379,6 +379,15 @@ describe('An issuer’s keys', () => {
     await expect.poll(() => keys.find('k1')).toBe('none');
   });
 
+  it('that were withdrawn while nobody asked are not believed once more', async () => {
+    const keys = setAt(await listen());
+    await keys.find('k1');
+    serve(second);
+    keys.wait(1_200_000);
+    expect(await Promise.all([keys.find('k1'), keys.find('k1')])).toEqual(['none', 'none']);
+    expect(asked).toBe(2);
+  });
+
   it('stay in force for a day while the issuer is down, broken, or redirects; with one warning', async () => {
     const keys = setAt(await listen());
     expect(await keys.find('k1')).toBe('key');

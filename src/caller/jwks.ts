@@ -29,6 +29,8 @@ type Source = {
 
 const FETCH_MS = 5_000;
 const MAX_BYTES = 1 << 20;
+/** Keys older than so many times their fresh time wait for the fetch: after a quiet time they may long be withdrawn. */
+const STALE_TIMES = 2;
 /** An issuer that can't be reached for so long is no longer believed: its keys may have been withdrawn. */
 const OUTAGE_MS = 24 * 3_600_000;
 const RETRY_MS = { first: 1_000, most: 30_000 };
@@ -87,8 +89,9 @@ const causeOf = (error: unknown): string => {
 };
 
 /**
- * The keys at `place` (URL or file), fetched once they are first needed. A fetch that fails leaves the last keys in
- * force for a day and is tried again with growing pauses; an unknown key id makes us look once more, with a cooldown,
+ * The keys at `place` (URL or file), fetched once they are first needed, and again while they are in use: in the
+ * background, or before anything is judged by them where they are well past their fresh time. A fetch that fails leaves
+ * the last keys in force for a day and is tried again with growing pauses; an unknown key id makes us look once more, with a cooldown,
  * so that made-up ids can't turn us against the issuer. Throws ConfigError for a place that isn't allowed.
  */
 export const keySet = (place: string, deps: KeySetDeps): KeySet => {
@@ -131,9 +134,11 @@ export const keySet = (place: string, deps: KeySetDeps): KeySet => {
   const mayTry = (least: number): boolean => underWay !== undefined || clock() - triedAt >= Math.max(least, pause());
 
   const current = async (): Promise<LocalJWKSet | undefined> => {
-    const isUsable = keys !== undefined && clock() - loadedAt < OUTAGE_MS;
-    if (!isUsable && mayTry(0)) await refresh();
-    else if (clock() - loadedAt >= source.freshMs && mayTry(0)) void refresh();
+    const age = clock() - loadedAt;
+    if (age >= source.freshMs && mayTry(0)) {
+      const refreshed = refresh();
+      if (age >= source.freshMs * STALE_TIMES) await refreshed;
+    }
     return clock() - loadedAt < OUTAGE_MS ? keys : undefined;
   };
 

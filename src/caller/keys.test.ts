@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { localDirectory } from '../evaluate/directory/local.js';
 import type { Directory, Entity } from '../evaluate/directory/types.js';
@@ -149,6 +150,24 @@ describe('Rotation', () => {
     expect(next.secret).not.toBe(old.secret);
     expect(stored(old.key.id)?.properties).toMatchObject({ replaced_by: next.key.id, hash: hashOf(secretPart(old.secret)) });
     expect(stored(old.key.id)?.properties).not.toHaveProperty('revoked');
+  });
+
+  it('by many at once is made one after the other: each gets a successor, and the old key names the latest', async () => {
+    const old = await create();
+    const latest: string[] = [];
+    const slow = apiKeys<undefined>({
+      directory,
+      write: async (_caller, changes) => {
+        await sleep(1);
+        latest.push(...changes.flatMap(({ id }) => (id === old.key.id ? [] : [id])));
+        return directory.apply(changes);
+      },
+      now: () => time,
+    });
+    const outcomes = await Promise.all(Array.from({ length: 12 }, () => slow.rotate(ADMIN, old.key.id, undefined)));
+    expect(new Set(outcomes.map((outcome) => made(outcome).key.id)).size).toBe(12);
+    expect(stored(old.key.id)).toMatchObject({ version: 13, properties: { replaced_by: latest.at(-1) } });
+    expect(slow.list(ADMIN).filter((key) => key['rotated_from'] === old.key.id)).toHaveLength(12);
   });
 
   it('gives nobody a key with more than they hold', async () => {

@@ -5,6 +5,7 @@ import { mayGrant, reachesAll } from './grant.js';
 import { KEY_TYPE, type KeyRecord, putKey, readKey, showKey } from './key-entity.js';
 import type { LastUse } from './last-use.js';
 import { isAccountName, nameFault } from './name.js';
+import { oneByOne } from './one-by-one.js';
 import { hashOf, keyPrefix, newSecret, secretPart } from './secret.js';
 import { type Caller, isPermission, type Permission } from './types.js';
 
@@ -40,15 +41,16 @@ export type ApiKeys<Meta> = {
   readonly create: (caller: Caller, wish: ApiKeyWish, meta: Meta) => Promise<ApiKeyOutcome>;
   /** All keys whose accounts are among the caller's, revoked ones too, oldest first. */
   readonly list: (caller: Caller) => readonly ShownApiKey[];
-  /** Makes a successor with the same name, accounts, permissions and length of life. The old key stays valid until it is revoked. */
+  /**
+   * Makes a successor with the same name, accounts, permissions and length of life. The old key stays valid until it is
+   * revoked. Rotations of one key are made one after the other: `replaced_by` names the latest successor.
+   */
   readonly rotate: (caller: Caller, id: string, meta: Meta) => Promise<ApiKeyOutcome>;
   /** Ends a key at once; once more changes nothing. */
   readonly revoke: (caller: Caller, id: string, meta: Meta) => Promise<ApiKeyOutcome>;
 };
 
 const PAGE = 500;
-/** How often a change is tried against a key that others change at the same time. */
-const TRIES = 5;
 /** An entity has at most 32 KiB; a key must leave room for what rotation and revocation add. */
 const MAX_BYTES = 24 * 1024;
 
@@ -56,6 +58,15 @@ type Standing = { readonly entity: Entity; readonly key: KeyRecord };
 type Refused = ApiKeyOutcome & { readonly outcome: 'refused' };
 /** A key as it now stands in the directory. */
 type Written = { readonly outcome: 'written'; readonly key: KeyRecord };
+
+type Change<Meta> = (
+  caller: Caller,
+  id: string,
+  next: (key: KeyRecord) => KeyRecord | ApiKeyOutcome,
+  meta: Meta,
+) => Promise<Written | ApiKeyOutcome | undefined>;
+
+const BUSY: ApiKeyOutcome = { outcome: 'unavailable', message: 'The key is being changed by others at this moment; try again.' };
 
 const refuse = (code: string, message: string): Refused => ({ outcome: 'refused', code, message });
 
@@ -75,6 +86,7 @@ const checkWish = (wish: ApiKeyWish): Refused | undefined => {
 /** Creates, lists, rotates and revokes API keys, each a directory entity of type `verdict.key`. */
 export const apiKeys = <Meta>(deps: ApiKeysDeps<Meta>): ApiKeys<Meta> => {
   const now = deps.now ?? Date.now;
+  const inTurn = oneByOne();
   const text = (time: number): string => new Date(time).toISOString();
 
   const show = (id: string, key: KeyRecord): ShownApiKey => {
@@ -100,17 +112,33 @@ export const apiKeys = <Meta>(deps: ApiKeysDeps<Meta>): ApiKeys<Meta> => {
     return outcome.outcome === 'applied' ? { outcome: 'made', key: show(id, key), secret } : notWritten(outcome);
   };
 
-  /** Changes a key from what stands there; again, if that moved meanwhile. `next` says what it becomes, or why it doesn't. */
-  const change = async (caller: Caller, id: string, next: (key: KeyRecord) => KeyRecord | ApiKeyOutcome, meta: Meta): Promise<Written | ApiKeyOutcome> => {
-    for (let attempt = 1; ; attempt++) {
-      const standing = find(caller, id);
-      if (!standing) return { outcome: 'not_found' };
-      const key = next(standing.key);
-      if ('outcome' in key) return key;
-      const outcome = await writeOne(caller, putKey(id, key, standing.entity.version), meta);
-      if (outcome.outcome === 'applied') return { outcome: 'written', key };
-      if (outcome.outcome !== 'version_mismatch' || attempt === TRIES) return notWritten(outcome);
-    }
+  /** Changes a key from what stands there; undefined, if that moved meanwhile. `next` says what it becomes, or why it doesn't. */
+  const change: Change<Meta> = async (caller, id, next, meta) => {
+    const standing = find(caller, id);
+    if (!standing) return { outcome: 'not_found' };
+    const key = next(standing.key);
+    if ('outcome' in key) return key;
+    const outcome = await writeOne(caller, putKey(id, key, standing.entity.version), meta);
+    if (outcome.outcome === 'applied') return { outcome: 'written', key };
+    return outcome.outcome === 'version_mismatch' ? undefined : notWritten(outcome);
+  };
+
+  // The old key is marked first: if the second write fails there is no key that nobody has the secret of.
+  const rotateOnce = async (caller: Caller, id: string, meta: Meta): Promise<ApiKeyOutcome | undefined> => {
+    const successor = newUlid();
+    const marked = await change(caller, id, (key) => rotatable(caller, key) ?? { ...key, replaced_by: successor }, meta);
+    if (marked?.outcome !== 'written') return marked;
+    const { name, accounts, permissions } = marked.key;
+    const time = now();
+    const expires = renewed(marked.key, time);
+    const record = { name, accounts, permissions, created: text(time), created_by: caller.id, rotated_from: id, ...(expires && { expires }) };
+    return make(caller, successor, record, meta);
+  };
+
+  const revokeOnce = async (caller: Caller, id: string, meta: Meta): Promise<ApiKeyOutcome | undefined> => {
+    const revoked = text(now());
+    const outcome = await change(caller, id, (key) => (key.revoked === undefined ? { ...key, revoked } : { outcome: 'revoked', key: show(id, key) }), meta);
+    return outcome?.outcome === 'written' ? { outcome: 'revoked', key: show(id, outcome.key) } : outcome;
   };
 
   /** The successor's end: as far from now as the old key's was from its beginning. */
@@ -152,27 +180,10 @@ export const apiKeys = <Meta>(deps: ApiKeysDeps<Meta>): ApiKeys<Meta> => {
       }
     },
 
-    rotate: async (caller, id, meta) => {
-      // The old key is marked first: if the second write fails there is no key that nobody has the secret of.
-      const successor = newUlid();
-      const marked = await change(caller, id, (key) => rotatable(caller, key) ?? { ...key, replaced_by: successor }, meta);
-      if (marked.outcome !== 'written') return marked;
-      const { name, accounts, permissions } = marked.key;
-      const time = now();
-      const expires = renewed(marked.key, time);
-      const record = { name, accounts, permissions, created: text(time), created_by: caller.id, rotated_from: id, ...(expires && { expires }) };
-      return make(caller, successor, record, meta);
-    },
+    rotate: async (caller, id, meta) => (await inTurn(id, () => rotateOnce(caller, id, meta))) ?? BUSY,
 
-    revoke: async (caller, id, meta) => {
-      const revoked = text(now());
-      const outcome = await change(caller, id, (key) => (key.revoked === undefined ? { ...key, revoked } : { outcome: 'revoked', key: show(id, key) }), meta);
-      return outcome.outcome === 'written' ? { outcome: 'revoked', key: show(id, outcome.key) } : outcome;
-    },
+    revoke: async (caller, id, meta) => (await inTurn(id, () => revokeOnce(caller, id, meta))) ?? BUSY,
   };
 };
 
-const notWritten = (outcome: EntityOutcome): ApiKeyOutcome => ({
-  outcome: 'unavailable',
-  message: outcome.outcome === 'unavailable' ? outcome.reason : 'The key is being changed by others at this moment; try again.',
-});
+const notWritten = (outcome: EntityOutcome): ApiKeyOutcome => (outcome.outcome === 'unavailable' ? { outcome: 'unavailable', message: outcome.reason } : BUSY);

@@ -15,6 +15,9 @@ export const GUARDRAILS = [
 ] as const;
 export const LEVELS = ['off', 'warn', 'deny'] as const;
 export const SCOPES = ['read', 'write', 'admin'] as const;
+/** How long an account's events are kept: by its tier, or in days (src/store/retention.ts). */
+export const TIERS = ['standard', 'enterprise'] as const;
+export const RETENTION_DAYS = { least: 1, most: 730 } as const;
 export const SECOND_FACTORS = ['totp', 'hardware_key', 'sms'] as const;
 
 const name = { type: 'string', minLength: 1, maxLength: 256 } as const;
@@ -28,6 +31,8 @@ const account = {
     require_2fa: { type: 'object', required: ['since'], properties: { since: time } },
     ip_allowlist: { type: 'array', maxItems: 1000, items: { type: 'string', format: 'cidr' } },
     regions: names,
+    tier: { enum: TIERS },
+    retention_days: { type: 'integer', minimum: RETENTION_DAYS.least, maximum: RETENTION_DAYS.most },
     guardrails: { type: 'object', propertyNames: { enum: GUARDRAILS }, additionalProperties: { enum: LEVELS } },
   },
 } as const;

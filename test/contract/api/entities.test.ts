@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { newUlid } from '../../../src/event/index.js';
 import { type Rig, startRig } from './rig.js';
 
 let rig: Rig;
@@ -50,9 +51,46 @@ describe('One entity', () => {
 
   it('patched by many at once loses no patch', async () => {
     await put({});
-    const patches = await Promise.all([1, 2, 3].map((name) => rig.call('PATCH', path, { as: 'acme', body: { properties: { [`p${name}`]: name } } })));
-    expect(patches.map((one) => one.status)).toEqual([200, 200, 200]);
-    expect((await rig.call('GET', path, { as: 'acme' })).json.properties).toEqual({ p1: 1, p2: 2, p3: 3 });
+    const names = Array.from({ length: 40 }, (_, index) => `p${index}`);
+    const free = (name: string) => (name === 'p7' ? { 'if-match': '*' } : {});
+    const patches = await Promise.all(names.map((name) => rig.call('PATCH', path, { as: 'acme', body: { properties: { [name]: 1 } }, headers: free(name) })));
+    expect(patches.map((one) => one.status)).toEqual(names.map(() => 200));
+    expect((await rig.call('GET', path, { as: 'acme' })).json).toMatchObject({ version: 41, properties: Object.fromEntries(names.map((name) => [name, 1])) });
+  });
+
+  it('patched while another process keeps changing it succeeds in the end', async () => {
+    const other = { type: 'instance', id: `inst-${count}`, op: 'put', account: 'acc-1' } as const;
+    const tries: string[] = [];
+    const meddled = await startRig(({ writeEntities }) => ({
+      writeEntities: async (caller, changes, meta) => {
+        const isEarly = tries.push('write') <= 12;
+        if (isEarly) await meddled.directory.apply([{ ...other, change: newUlid(), properties: { times: tries.length } }]);
+        return writeEntities(caller, changes, meta);
+      },
+    }));
+    await meddled.directory.apply([{ ...other, change: newUlid(), properties: {} }]);
+    expect(await meddled.call('PATCH', path, { as: 'acme', body: { properties: { mine: 1 } } })).toMatchObject({
+      status: 200,
+      json: { properties: { times: 12, mine: 1 } },
+    });
+    await meddled.stop();
+  });
+
+  it('that others never leave alone is 503, to be tried again, and not 412', async () => {
+    const began = performance.now.bind(performance);
+    let later = 0;
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => began() + later);
+    const meddled = await startRig(() => ({
+      writeEntities: async () => {
+        later += 4_000;
+        return [{ outcome: 'version_mismatch', current: undefined }];
+      },
+    }));
+    await meddled.directory.apply([{ change: newUlid(), op: 'put', type: 'instance', id: `inst-${count}`, properties: {}, account: 'acc-1' }]);
+    const refused = await meddled.call('PATCH', path, { as: 'acme', body: {} });
+    expect(refused).toMatchObject({ status: 503, headers: { 'retry-after': '1' }, json: { code: 'entity.busy' } });
+    clock.mockRestore();
+    await meddled.stop();
   });
 
   it('stays in its account, and out of sight of others', async () => {

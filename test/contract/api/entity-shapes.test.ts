@@ -28,6 +28,21 @@ describe('What the policy would read of an entity', () => {
     expect(await patch({ scope: null, expires: '2027-01-01T00:00:00Z' })).toMatchObject({ status: 200 });
   });
 
+  it('says how long an account’s events are kept in values that are kept', async () => {
+    const path = '/v1/entities/account/acc-2';
+    const admin = { as: 'admin' } as const;
+    const wrong = [{ retention_days: 1000 }, { retention_days: 0 }, { retention_days: '30' }, { tier: 'gold' }];
+    expect(await rig.call('PUT', path, { ...admin, body: { properties: { tier: 'enterprise', retention_days: 30 } } })).toMatchObject({ status: 201 });
+    for (const properties of wrong) {
+      const pointer = `/properties/${Object.keys(properties)[0]}`;
+      const refused = { status: 422, json: { code: 'entity.invalid', pointer, detail: expect.stringMatching(/from 1 to 730|"standard", "enterprise"/) } };
+      for (const method of ['PUT', 'PATCH']) expect(await rig.call(method, path, { ...admin, body: { properties } })).toMatchObject(refused);
+      const bulk = await rig.call('POST', '/v1/entities', { ...admin, body: [{ type: 'account', id: 'acc-2', properties }] });
+      expect(bulk.json.data.entities).toMatchObject([{ status: 422, pointer }]);
+    }
+    expect(rig.directory.get('account', 'acc-2')?.properties).toEqual({ tier: 'enterprise', retention_days: 30 });
+  });
+
   it('names documents that are there, or come in the same request', async () => {
     const membership = { policies: ['ops', 'AcmeReadOnlyAccess'] };
     expect(await put('membership/acc-1:usr-1', membership)).toMatchObject({ status: 422, json: { pointer: '/properties/policies/0' } });
