@@ -1,6 +1,6 @@
 import type { Caller, Guard, Permission } from '../caller/types.js';
 import { eventParts, type JsonObject } from '../event/index.js';
-import type { EventFilter, Reach } from '../store/index.js';
+import { type EventFilter, type Reach, spanOf } from '../store/index.js';
 import { type Problem, problem } from './problem.js';
 
 const text = (maxLength: number, description: string) => ({ type: 'string', minLength: 1, maxLength, description }) as const;
@@ -19,7 +19,7 @@ export const filterParameters = {
   kind: { enum: ['decision', 'activity'] },
   ip: text(64, "The actor's address."),
   request_id: text(256, 'The request it came with.'),
-  q: text(256, 'Text in the action, ids, names, email or details.'),
+  q: text(256, 'Text in the action, ids, names, email or details; or, whole, the id of the event, of its request, or of the decision in caused_by.'),
 } as const;
 
 /** Filters whose values are personal data: they stand under `personal` where a read is recorded. */
@@ -40,9 +40,10 @@ export const readFilter = (query: Query, caller: Caller, permission: Permission,
   for (const [name, value] of Object.entries({ start_date, end_date }))
     if (value !== undefined && !isDate(value))
       return { ok: false, problem: problem(400, 'parameter.invalid', `query.${name} is no day or instant between 1970 and 2199: ${value}.`) };
-  if (start_date !== undefined && end_date !== undefined && Date.parse(start_date) > Date.parse(end_date))
-    return { ok: false, problem: problem(400, 'parameter.invalid', 'query.start_date must not lie after query.end_date.') };
   const filter = Object.fromEntries(Object.entries(query).filter(([name]) => Object.hasOwn(filterParameters, name))) as EventFilter;
+  // As spans: an end day reaches to its last millisecond.
+  const { from, to } = spanOf(filter);
+  if (from >= to) return { ok: false, problem: problem(400, 'parameter.invalid', 'query.start_date must not lie after query.end_date.') };
   return { ok: true, filter, reach: account !== undefined ? [account] : caller.accounts };
 };
 

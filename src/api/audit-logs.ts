@@ -161,17 +161,21 @@ export const auditRoutes = (deps: ApiDeps): readonly Route[] => [
       operation: 'getEvent',
       tag: 'query',
       summary: 'One event.',
+      description: 'Accounts and sources may use the same id: without account and source to choose by, it is the event of that id that was recorded first.',
       permission: 'audit.read',
       params: { required: ['id'], properties: { id: eventParts.id } },
+      query: { properties: { account: eventParts.account, source: { ...eventSchema.properties.source, description: 'Who recorded it.' } } },
       answers: { 200: { description: 'The event.', content: { 'application/json': oneSchema } } },
     },
     async (ask) => {
       const id = ask.params['id'] as string;
-      const found = await fromStore(deps, ask, () => deps.audit.get(id, ask.caller.accounts));
+      const read = readFilter(ask.query, ask.caller, 'audit.read', deps.guard);
+      if (!read.ok) return read.account === undefined ? failed(read.problem) : { kind: 'refused', problem: read.problem, account: read.account };
+      const found = await fromStore(deps, ask, () => deps.audit.get(id, read.reach, ask.query['source']));
       if (!found.ok) return found.answer;
       const [line] = found.value;
-      const reach = line === undefined ? ask.caller.accounts : [(JSON.parse(line) as Event).account];
-      await recordRead(deps, ask, { action: 'audit.read', reach, details: { filter: { id }, rows: line === undefined ? 0 : 1 } });
+      const reach = line === undefined ? read.reach : [(JSON.parse(line) as Event).account];
+      await recordRead(deps, ask, { action: 'audit.read', reach, details: { filter: { id, ...ask.query }, rows: line === undefined ? 0 : 1 } });
       if (line === undefined) return failed(problem(404, 'event.unknown', `There is no event ${id} that this credential may see.`));
       return jsonText(`{"data":${shownLine(line)}}`);
     },

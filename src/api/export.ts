@@ -12,6 +12,15 @@ import { problem } from './problem.js';
 /** A client that takes nothing for so long has gone. */
 const STALLED_MS = 60_000;
 
+/** What ends a whole file, and no other. */
+const TRAILERS = ['Verdict-Rows', 'Repr-Digest', 'Verdict-Recorded-Until'] as const;
+
+const trailersOf = ({ rows, sha256, recorded_until }: Manifest): { readonly [name in (typeof TRAILERS)[number]]: string } => ({
+  'Verdict-Rows': String(rows),
+  'Repr-Digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:`,
+  'Verdict-Recorded-Until': recorded_until,
+});
+
 /** Evidence as a file: complete, or visibly broken. */
 export const exportRoutes = (deps: ApiDeps): readonly Route[] => [
   route(
@@ -22,7 +31,7 @@ export const exportRoutes = (deps: ApiDeps): readonly Route[] => [
       tag: 'query',
       summary: 'Every event of a filter, as a file.',
       description:
-        'Streamed. The trailers Verdict-Rows (how many events) and Repr-Digest (SHA-256 of the file, RFC 9530) end a whole file; a failure midway breaks the connection.',
+        'Streamed. The trailers Verdict-Rows (how many events), Repr-Digest (SHA-256 of the file, RFC 9530) and Verdict-Recorded-Until (RFC 3339: events recorded later, or not yet in the store when the export began, are not in it) end a whole file; a failure midway breaks the connection.',
       permission: 'audit.export',
       query: {
         properties: {
@@ -39,7 +48,7 @@ export const exportRoutes = (deps: ApiDeps): readonly Route[] => [
             'application/x-ndjson': { type: 'string' },
             'text/csv': { type: 'string' },
           },
-          headers: ['Trailer', 'Verdict-Rows', 'Repr-Digest', 'Content-Disposition'],
+          headers: ['Trailer', ...TRAILERS, 'Content-Disposition'],
         },
       },
     },
@@ -71,9 +80,10 @@ const exportEvents = async (ask: Ask, deps: ApiDeps): Promise<Answer> => {
     };
     for (const part of begun.value) await put(part);
     for (let part = await file.chunks.next(); !part.done; part = await file.chunks.next()) await put(part);
-    const { rows, sha256 } = file.manifest() as Manifest;
-    await recordRead(deps, ask, { action: 'audit.export', reach: read.reach, details: { ...details, format, rows, bytes, sha256 } });
-    ask.outgoing.addTrailers({ 'Verdict-Rows': String(rows), 'Repr-Digest': `sha-256=:${Buffer.from(sha256, 'hex').toString('base64')}:` });
+    const manifest = file.manifest() as Manifest;
+    const { rows, sha256, recorded_until } = manifest;
+    await recordRead(deps, ask, { action: 'audit.export', reach: read.reach, details: { ...details, format, rows, bytes, sha256, recorded_until } });
+    ask.outgoing.addTrailers(trailersOf(manifest));
     ask.outgoing.end();
   } catch (error) {
     await noteFailure(ask, deps, read.reach, { ...details, format, bytes }, error);
@@ -98,7 +108,7 @@ const writeHead = (outgoing: ServerResponse, requestId: string, { format, conten
     'content-type': contentType,
     'content-disposition': `attachment; filename="audit-logs-${stamp}.${format}"`,
     'transfer-encoding': 'chunked',
-    trailer: 'Verdict-Rows, Repr-Digest',
+    trailer: TRAILERS.join(', '),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
     'x-request-id': requestId,

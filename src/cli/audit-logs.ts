@@ -43,7 +43,7 @@ const withFilters = (command: Command): Command =>
     .addOption(new Option('--kind <kind>', 'only decisions, or only activities').choices(['decision', 'activity']))
     .option('--ip <address>', 'only what came from this address')
     .option('--request-id <id>', 'only what this request caused')
-    .option('--q <text>', 'only what has this text in its action, ids, names, e-mail or details');
+    .option('--q <text>', 'only what has this text in its action, ids, names, e-mail or details, or is the id in its caused_by');
 
 /** The filters as the API names them. */
 const toQuery = ({ event, user, start, end, account, resource, result, kind, ip, requestId, q }: Filters): Query => ({
@@ -80,8 +80,11 @@ const list = async (options: ListOptions): Promise<void> => {
   if (page.next_cursor) remark(`There is more: add --cursor ${page.next_cursor}`);
 };
 
-const get = async (id: string, options: ConnectionOptions & { readonly output: Output }): Promise<void> => {
-  const { body } = await connect(options).call('GET', `/v1/audit-logs/${encodeURIComponent(id)}`);
+type GetOptions = ConnectionOptions & { readonly account?: string; readonly source?: string; readonly output: Output };
+
+const get = async (id: string, options: GetOptions): Promise<void> => {
+  const query = { account: options.account, source: options.source };
+  const { body } = await connect(options).call('GET', `/v1/audit-logs/${encodeURIComponent(id)}`, { query });
   if (options.output === 'json') return printJson(body);
   printFields(Object.entries((body as { readonly data: Event }).data));
 };
@@ -125,10 +128,21 @@ Examples:
       .action(list),
   );
   command.addCommand(
-    withConnection(new Command('get').argument('<id>', "the event's id").description('show one event whole').addOption(outputOption()))
+    withConnection(
+      new Command('get')
+        .argument('<id>', "the event's id")
+        .description('show one event whole: of several with this id the one recorded first')
+        .option('--account <id>', 'the one of this account')
+        .option('--source <name>', 'the one that this source recorded')
+        .addOption(outputOption()),
+    )
       .addHelpText(
         'after',
-        '\nExamples:\n  $ verdict audit-logs get evt-01JDA4Q0V4M9GQ2Z9X1T7K3B5N\n  $ verdict audit-logs get evt-01JDA4Q0V4M9GQ2Z9X1T7K3B5N --output json',
+        `
+Examples:
+  $ verdict audit-logs get evt-01JDA4Q0V4M9GQ2Z9X1T7K3B5N
+  $ verdict audit-logs get evt-01JDA4Q0V4M9GQ2Z9X1T7K3B5N --output json
+  $ verdict audit-logs get job-17 --account acc-lagos --source libvirt`,
       )
       .action(get),
   );

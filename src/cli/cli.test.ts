@@ -131,6 +131,7 @@ describe('verdict audit-logs list', () => {
 
 describe('the exit code says what happened, and one sentence why', () => {
   it.each([
+    [400, 2],
     [401, 4],
     [403, 4],
     [404, 5],
@@ -182,15 +183,24 @@ describe('verdict audit-logs export', () => {
   const content = '{"id":"evt-1"}\n{"id":"evt-2"}\n';
   const digest = createHash('sha256').update(content).digest('base64');
 
+  const until = '2026-11-22T04:03:48.496Z';
+  const trailersFor = (rows: number, body: string) => ({
+    'Verdict-Rows': String(rows),
+    'Repr-Digest': `sha-256=:${createHash('sha256').update(body).digest('base64')}:`,
+    'Verdict-Recorded-Until': until,
+  });
+  const whole = trailersFor(2, content);
+  const without = (trailer: string) => Object.fromEntries(Object.entries(whole).filter(([name]) => name !== trailer));
+
   const sendExport = (response: ServerResponse, trailers: Record<string, string>, body = content): void => {
-    response.writeHead(200, { 'content-type': 'application/x-ndjson', trailer: 'Verdict-Rows, Repr-Digest' });
+    response.writeHead(200, { 'content-type': 'application/x-ndjson', trailer: Object.keys(whole).join(', ') });
     response.write(body);
     response.addTrailers(trailers);
     response.end();
   };
 
   it('writes FILE and its manifest when rows and digest are there and agree', async () => {
-    respond = (_one, response) => sendExport(response, { 'Verdict-Rows': '2', 'Repr-Digest': `sha-256=:${digest}:` });
+    respond = (_one, response) => sendExport(response, whole);
     const { code } = await verdict(['audit-logs', 'export', '--format', 'jsonl', '--event', 'login', '--output', 'a.jsonl']);
     expect(code).toBe(0);
     expect(readFileSync(join(folder, 'a.jsonl'), 'utf8')).toBe(content);
@@ -198,6 +208,7 @@ describe('verdict audit-logs export', () => {
       file: 'a.jsonl',
       format: 'jsonl',
       rows: 2,
+      recorded_until: until,
       bytes: content.length,
       sha256: Buffer.from(digest, 'base64').toString('hex'),
       filters: { event: 'login' },
@@ -206,29 +217,28 @@ describe('verdict audit-logs export', () => {
   });
 
   it('writes to standard output without --output', async () => {
-    respond = (_one, response) => sendExport(response, { 'Verdict-Rows': '2', 'Repr-Digest': `sha-256=:${digest}:` });
+    respond = (_one, response) => sendExport(response, whole);
     const { code, out } = await verdict(['audit-logs', 'export', '--format', 'jsonl']);
     expect({ code, out }).toEqual({ code: 0, out: content });
   });
 
   const broken: readonly (readonly [string, Respond])[] = [
-    [
-      'the digest is another',
-      (_one, response) => sendExport(response, { 'Verdict-Rows': '2', 'Repr-Digest': `sha-256=:${digest}:` }, content.replace('2', '3')),
-    ],
+    ['the digest is another', (_one, response) => sendExport(response, whole, content.replace('2', '3'))],
+    ['the rows are fewer than the node says', (_one, response) => sendExport(response, trailersFor(3, content))],
+    ['the node does not say until when', (_one, response) => sendExport(response, without('Verdict-Recorded-Until'))],
     ['there are no trailers', (_one, response) => sendExport(response, {})],
-    ['there is no row count', (_one, response) => sendExport(response, { 'Repr-Digest': `sha-256=:${digest}:` })],
+    ['there is no row count', (_one, response) => sendExport(response, without('Verdict-Rows'))],
     [
       'the connection breaks midway',
       (_one, response) => {
-        response.writeHead(200, { trailer: 'Verdict-Rows, Repr-Digest' });
+        response.writeHead(200, { trailer: Object.keys(whole).join(', ') });
         response.write(content, () => response.destroy());
       },
     ],
   ];
   it.each(broken)('writes nothing and exits 6 when %s', async (_name, answer) => {
     respond = answer;
-    const { code, err } = await verdict(['audit-logs', 'export', '--output', 'a.json']);
+    const { code, err } = await verdict(['audit-logs', 'export', '--format', 'jsonl', '--output', 'a.json']);
     expect(code).toBe(6);
     expect(err).toMatch(/^The export is broken: .*\n$/);
     expect(readdirSync(folder)).toEqual([]);
@@ -244,7 +254,7 @@ describe('verdict audit-logs export', () => {
 
   it('leaves nothing behind when it is interrupted', async () => {
     respond = (_one, response) => {
-      response.writeHead(200, { trailer: 'Verdict-Rows, Repr-Digest' });
+      response.writeHead(200, { trailer: Object.keys(whole).join(', ') });
       response.write(content);
     };
     const child = spawn(process.execPath, [BINARY, 'audit-logs', 'export', '--output', 'a.json'], {
@@ -258,10 +268,75 @@ describe('verdict audit-logs export', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
+  const forms: readonly (readonly [string, string])[] = [
+    ['json', '{"data":{"events":[\n{"id":"evt-1"}\n,{"id":"evt-2"}\n]}}\n'],
+    ['jsonl', content],
+    ['csv', 'id,details\r\nevt-1,"two\r\nlines, ""quoted""\n"\r\nevt-2,\r\n'],
+  ];
+  it.each(forms)('counts the rows of %s itself', async (format, body) => {
+    for (const [rows, exit] of [
+      [1, 6],
+      [2, 0],
+      [3, 6],
+    ] as const) {
+      respond = (_one, response) => sendExport(response, trailersFor(rows, body), body);
+      const { code, err } = await verdict(['audit-logs', 'export', '--format', format]);
+      expect([rows, code]).toEqual([rows, exit]);
+      if (exit === 6) expect(err).toContain(`it holds 2 events, but the node says that it sent ${rows}`);
+    }
+  });
+
+  it('whose reader leaves early is cut, and exits 6', async () => {
+    const long = content.repeat(100_000);
+    respond = (_one, response) => sendExport(response, trailersFor(200_000, long), long);
+    const child = spawn(process.execPath, [BINARY, 'audit-logs', 'export', '--format', 'jsonl'], {
+      cwd: folder,
+      env: { PATH: process.env['PATH'], VERDICT_URL: url },
+    });
+    let err = '';
+    child.stderr.on('data', (part: Buffer) => {
+      err += part.toString();
+    });
+    child.stdout.once('data', () => child.stdout.destroy());
+    expect(await new Promise((done) => child.once('close', done))).toBe(6);
+    expect(err).toBe('The export is cut: what reads standard output stopped before its end.\n');
+  });
+
+  it.each(['taken', 'taken/', 'a.jsonl'])('to %s, where a folder stands in the way, asks for nothing and leaves nothing', async (name) => {
+    mkdirSync(join(folder, 'taken'));
+    mkdirSync(join(folder, 'a.jsonl.manifest.json'));
+    const { code, err } = await verdict(['audit-logs', 'export', '--format', 'jsonl', '--output', name]);
+    expect({ code, asked: asked.length }).toEqual({ code: 1, asked: 0 });
+    expect(err).toMatch(/can't be written: .* folder.*\n$/);
+    expect(readdirSync(folder).sort()).toEqual(['a.jsonl.manifest.json', 'taken']);
+  });
+
+  it.each([undefined, 'earlier'])('leaves the manifest that was there (%s) when FILE can not be put in its place', async (earlier) => {
+    respond = (_one, response) => {
+      // Comes to stand there while the export runs.
+      mkdirSync(join(folder, 'a.jsonl'), { recursive: true });
+      sendExport(response, whole);
+    };
+    if (earlier !== undefined) writeFileSync(join(folder, 'a.jsonl.manifest.json'), earlier);
+    const { code } = await verdict(['audit-logs', 'export', '--format', 'jsonl', '--output', 'a.jsonl']);
+    expect(code).toBe(1);
+    expect(readdirSync(folder).sort()).toEqual(['a.jsonl', ...(earlier === undefined ? [] : ['a.jsonl.manifest.json'])]);
+    if (earlier !== undefined) expect(readFileSync(join(folder, 'a.jsonl.manifest.json'), 'utf8')).toBe(earlier);
+  });
+
   it('says in one sentence that a folder can not be written', async () => {
     const { code, err } = await verdict(['audit-logs', 'export', '--output', 'missing/a.json']);
     expect(code).toBe(1);
     expect(err).toMatch(/^missing\/a\.json can't be written: .*\n$/);
+  });
+});
+
+describe('verdict audit-logs get', () => {
+  it('chooses by account and source among events of one id', async () => {
+    respond = (_one, response) => json(response, 200, { data: event() });
+    expect((await verdict(['audit-logs', 'get', 'evt-1', '--account', 'acc-lagos', '--source', 'api'])).code).toBe(0);
+    expect(asked[0]?.url.pathname).toBe('/v1/audit-logs/evt-1');
+    expect(Object.fromEntries(asked[0]?.url.searchParams ?? [])).toEqual({ account: 'acc-lagos', source: 'api' });
   });
 });
 
@@ -389,6 +464,19 @@ describe('help', () => {
       const isGroup = command.commands.length > 0 && command.parent !== null && !['config', 'backup'].includes(command.name());
       command.outputHelp();
       if (!isGroup) expect(text, command.name()).toContain('Examples:');
+    }
+  });
+
+  it('shows ids of keys as they are made', () => {
+    for (const command of leaves(createProgram()).filter((one) => ['rotate', 'revoke'].includes(one.name()))) {
+      let text = '';
+      command.configureOutput({
+        writeOut: (part) => {
+          text += part;
+        },
+      });
+      command.outputHelp();
+      expect(text).toMatch(/ [0-9A-HJKMNP-TV-Z]{26}\n/);
     }
   });
 

@@ -52,6 +52,8 @@ const parseUrl = (url: string): URL => {
 };
 
 const exitFor = (status: number): Failure['exit'] => {
+  // Only the node knows every form it takes: what it doesn't understand was wrongly asked for.
+  if (status === 400) return EXIT.usage;
   if (status === 401 || status === 403) return EXIT.refused;
   return status === 404 ? EXIT.notFound : EXIT.failed;
 };

@@ -54,7 +54,7 @@ const exitOf = (error: unknown): number => {
 
 /** Runs one command line (without `node` and the script); resolves with the exit code. */
 export const main = async (args: readonly string[]): Promise<number> => {
-  // A reader that has enough (`verdict … | head`) is no error.
+  // A reader that has enough (`verdict … | head`) is no error, but for an export: that one ends before it comes to this.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(EXIT.ok);
     throw error;

@@ -119,12 +119,12 @@ Examples:
         .description('make a successor; both are valid until the old one is revoked')
         .addOption(outputOption()),
     )
-      .addHelpText('after', '\nExamples:\n  $ verdict keys rotate key-01JDA4Q0V4M9GQ2Z9X1T7K3B5N')
+      .addHelpText('after', '\nExamples:\n  $ verdict keys rotate 01JDA4Q0V4M9GQ2Z9X1T7K3B5N')
       .action(rotate),
   );
   command.addCommand(
     withConnection(new Command('revoke').argument('<id>', "the key's id").description('end a key at once').addOption(outputOption()))
-      .addHelpText('after', '\nExamples:\n  $ verdict keys revoke key-01JDA4Q0V4M9GQ2Z9X1T7K3B5N')
+      .addHelpText('after', '\nExamples:\n  $ verdict keys revoke 01JDA4Q0V4M9GQ2Z9X1T7K3B5N')
       .action(revoke),
   );
   return command;

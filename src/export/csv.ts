@@ -46,11 +46,12 @@ export const CSV_COLUMNS: readonly string[] = COLUMNS.map(([name]) => name);
 /** The header row (RFC 4180, section 2.3). */
 export const csvHeader = `${CSV_COLUMNS.join(',')}\r\n`;
 
-/** What a spreadsheet takes for a formula, or for the way out of its cell. */
-const FORMULA = /^[=+\-@\t\r]/;
-const TO_QUOTE = /[",\r\n]/;
+/** What a spreadsheet takes for a formula, or for the way out of its cell; full-width signs (U+FF1D and such) are signs to some. */
+const FORMULA = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
+/** A semicolon separates cells where the comma is the decimal sign. */
+const TO_QUOTE = /[",;\r\n]/;
 /** Neither: most cells. */
-const PLAIN = /^[^=+\-@\t\r",\n][^",\r\n]*$/;
+const PLAIN = /^[^=+\-@\t\uff1d\uff0b\uff0d\uff20",;\r\n][^",;\r\n]*$/;
 
 const quoted = (text: string): string => (TO_QUOTE.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 

@@ -4,7 +4,7 @@ import { anEvent, ndjson } from '../../test/peers/events.js';
 import { configFor, startStore, temporaryFolder } from '../../test/peers/store.js';
 import { type Event, shown, toLine } from '../event/index.js';
 import { type EmbeddedStore, migrate, openStore, type Store } from '../store/index.js';
-import { CSV_COLUMNS, type ExportFormat, newExporter, shownLine } from './index.js';
+import { CSV_COLUMNS, csvLine, type ExportFormat, newExporter, shownLine } from './index.js';
 
 const folder = temporaryFolder();
 let embedded: EmbeddedStore;
@@ -159,10 +159,19 @@ describe('a CSV cell', () => {
     ['\t=1', "'\t=1"],
     ['\r=1', "'\r=1"],
     ['=1,"2"\n', `'=1,"2"\n`],
+    ['\n=1', "'\n=1"],
+    ['\uff1d1', "'\uff1d1"],
+    ['\uff0b1', "'\uff0b1"],
+    ['\uff0d1', "'\uff0d1"],
+    ['\uff20SUM(A1)', "'\uff20SUM(A1)"],
     ['plain=1', 'plain=1'],
     ['', ''],
   ])('%j is written as %j', async (name, expected) => {
     expect(await csvOf(`csv-${Buffer.from(name).toString('hex')}`, name)).toBe(expected);
+  });
+
+  test('with a semicolon stands in quotes: where that separates cells, what is behind it is none of its own', () => {
+    expect(csvLine(['a;=1', 'b', ';'])).toBe('"a;=1",b,";"\r\n');
   });
 
   test('is left as it is where that is asked for', async () => {

@@ -5,6 +5,9 @@ import type { LogRange } from '../event/index.js';
 /** A commit's key: its log, and the seq of its first event. Logs are ULIDs, so keys run in order of time. */
 export type CommitKey = [log: string, seq: number];
 
+/** Room for what is remembered of producers' ids: 140 million of them. */
+const IDS_BYTES = 64 * 2 ** 30;
+
 /** Bytes before the lines in a commit's value: the number of its events, unsigned, big-endian. */
 const COUNT_BYTES = 4;
 
@@ -41,11 +44,12 @@ export type JournalEnvironment = {
 
 /**
  * Opens one worker's journal. `mapSize` is address space, not disk: it is fixed at the start so that writer and
- * readers in other processes never have to agree on a growth. A `put` resolves after fdatasync.
+ * readers in other processes never have to agree on a growth, and has room for two days of producers' ids beside the
+ * events. A `put` resolves after fdatasync.
  */
 export const openJournalEnvironment = (path: string, maxBytes: number, readOnly = false): JournalEnvironment => {
   if (!readOnly) mkdirSync(path, { recursive: true, mode: 0o700 });
-  const root = open({ path, maxDbs: 8, mapSize: Math.max(1 << 30, maxBytes * 2), overlappingSync: false, readOnly, compression: false });
+  const root = open({ path, maxDbs: 8, mapSize: IDS_BYTES + maxBytes * 2, overlappingSync: false, readOnly, compression: false });
   return {
     root,
     commits: root.openDB<Buffer, CommitKey>({ name: 'commits', encoding: 'binary' }),

@@ -52,6 +52,16 @@ describe('What a producer posts', () => {
     );
   });
 
+  it('may not have an id under which the API has something else', () => {
+    const at = '2026-11-22T12:00:00Z';
+    for (const id of ['gaps', 'export', '.', '..'])
+      expect(draftOf({ ...posted, id, timestamp: at }, producer, guard, NOW)).toMatchObject({
+        ok: false,
+        fault: { status: 422, code: 'id.reserved', detail: expect.stringContaining(`"${id}"`) },
+      });
+    for (const id of ['gaps-1', 'Export', '...', './gaps']) expect(faultOf({ ...posted, id, timestamp: at })).toBe('ok');
+  });
+
   it('may not be a decision, nor bring what Verdict sets', () => {
     expect(faultOf({ ...posted, kind: 'activity' })).toBe('ok');
     expect(faultOf({ ...posted, kind: 'decision' })).toBe('event.kind');

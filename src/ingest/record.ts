@@ -52,7 +52,11 @@ export const postedEventSchema = {
   required: ['actor', 'action', 'resource', 'result'],
   additionalProperties: false,
   properties: {
-    id: { ...eventParts.id, description: "The producer's own id; it brings its timestamp. Made by Verdict where it is absent." },
+    id: {
+      ...eventParts.id,
+      description:
+        "The producer's own id; it brings its timestamp. Made by Verdict where it is absent. Not one of gaps, export, . and .., by which no event could be asked for.",
+    },
     timestamp: { type: 'string', format: 'date-time', maxLength: 64, description: 'When it happened; now, where it is absent.' },
     account: { ...eventParts.account, description: "The caller's only account, where it is absent." },
     kind: { const: 'activity' },
@@ -86,6 +90,9 @@ const RESERVED: { readonly [field: string]: string } = {
   decision: 'only Verdict records decisions; name the one that allowed this in "caused_by"',
 };
 
+/** Ids under which GET /v1/audit-logs/{id} would be another route, or another path. */
+const ROUTES: ReadonlySet<string> = new Set(['gaps', 'export', '.', '..']);
+
 type Fault = Omit<Rejected, 'index'>;
 export type Drafted = { readonly ok: true; readonly draft: EventDraft; readonly hasOwnId: boolean } | { readonly ok: false; readonly fault: Fault };
 
@@ -102,6 +109,8 @@ export const draftOf = (posted: Json, caller: Caller, guard: Guard, now: number,
   if (posted['kind'] !== undefined && posted['kind'] !== 'activity')
     return fault('event.kind', '"kind" may only be "activity": decisions are recorded by Verdict alone.');
   if (!isPostedEvent(posted)) return fault('event.invalid', sayError(isPostedEvent.errors, 'event'));
+  if (posted.id !== undefined && ROUTES.has(posted.id))
+    return fault('id.reserved', `"id" may not be "${posted.id}": GET /v1/audit-logs/${posted.id} is something else. Give this event another id.`);
   const account = accountOf(posted, caller, guard);
   if (!account.ok) return account;
   const timestamp = timestampOf(posted, caller, guard, now);

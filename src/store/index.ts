@@ -3,7 +3,7 @@ export * from './embedded/index.js';
 export type { InsertOutcome } from './insert.js';
 export { MIGRATIONS, type Migration, migrate, STANDARD_DAYS, StoreVersionError } from './migrations/index.js';
 export { CursorError } from './queries/cursor.js';
-export type { EventFilter, Reach } from './queries/filter.js';
+export { type EventFilter, type Reach, spanOf } from './queries/filter.js';
 export type { LastUseRow, LastUses, LastUsesAsked } from './queries/last-uses.js';
 export { type Scan, type ScanOptions, ScanStalled } from './queries/scan.js';
 export { MAX_DAYS, type Retention, retentionDays } from './retention.js';

@@ -25,8 +25,8 @@ export type Store = {
   readonly insertLines: (lines: Buffer, options?: { readonly signal?: AbortSignal }) => Promise<InsertOutcome>;
   /** A page of at most `limit` events, newest first. Rejects with CursorError for a cursor that isn't one. */
   readonly list: (filter: EventFilter, reach: Reach, page: { readonly limit: number; readonly cursor?: string }) => Promise<EventPage>;
-  /** The lines of the events with this id: usually one, none where the caller may see none. */
-  readonly get: (id: string, reach: Reach) => Promise<readonly string[]>;
+  /** The lines of the events with this id (and source): usually one, none where the caller may see none; the one recorded first in front. */
+  readonly get: (id: string, reach: Reach, source?: string) => Promise<readonly string[]>;
   readonly count: (filter: EventFilter, reach: Reach) => Promise<number>;
   /** When each grant of one account was last used, as far as its allowed decisions are kept. */
   readonly lastUses: (asked: LastUsesAsked) => Promise<LastUses>;

@@ -4,6 +4,7 @@ import { type Placement, tablesOf } from '../tables.js';
 import { events } from './0001-events.js';
 import { received } from './0002-received.js';
 import { heads } from './0003-heads.js';
+import { byCause } from './0004-by-cause.js';
 
 export { STANDARD_DAYS } from './0001-events.js';
 
@@ -14,6 +15,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1, name: 'events', statements: events },
   { version: 2, name: 'received', statements: received },
   { version: 3, name: 'heads', statements: heads },
+  { version: 4, name: 'by-cause', statements: byCause },
 ];
 
 /** The tables were made by a newer Verdict than this one. */

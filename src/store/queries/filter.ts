@@ -17,7 +17,7 @@ export type EventFilter = {
   readonly kind?: Kind;
   readonly ip?: string;
   readonly request_id?: string;
-  /** Text that stands, in any case, in the action, an id, a name, the e-mail address or the details. */
+  /** Text that stands, in any case, in the action, an id, a name, the e-mail address or the details; or the whole id of the event, its request or its cause. */
   readonly q?: string;
 };
 
@@ -76,11 +76,25 @@ const resourceConditions = (resource: string): Conditions => ({
   params: { resource },
 });
 
-/** Ids that are one event's alone are found whole: no part of them is worth searching for. */
+/** Text as it stands inside a JSON string. */
+const escaped = (text: string): string => JSON.stringify(text).slice(1, -1);
+
+const within = (text: string): string => `%${plain(text.toLowerCase())}%`;
+
+/**
+ * Text is looked for as it is, and as the details have it, which are kept as JSON; each with the index of its own. Ids
+ * that are one event's alone are found whole: no part of them is worth searching for.
+ */
 const searchConditions = (q: string): Conditions => ({
   sql: [],
-  params: { q, pattern: `%${plain(q.toLowerCase())}%` },
-  either: ['search LIKE {pattern:String}', 'id = {q:String}', 'request_id = {q:String}'],
+  params: { q, pattern: within(q), escaped: within(escaped(q)) },
+  either: [
+    'search LIKE {pattern:String}',
+    ...(escaped(q) === q ? [] : ['search LIKE {escaped:String}']),
+    'id = {q:String}',
+    'request_id = {q:String}',
+    'caused_by = {q:String}',
+  ],
 });
 
 const equal = (column: string, name: string, value: string | undefined): Conditions =>

@@ -19,14 +19,15 @@ const aboutThen = (id: string): Conditions | undefined => {
 
 /**
  * The lines of the events with this id that the caller may see, the one recorded first in front: usually one, and one
- * for each account and source where several producers used the same id. By index: it doesn't scan the table.
+ * for each account and source where several producers used the same id; `source`: only of that one. By index: it doesn't scan the table.
  */
 export const newGet =
   (config: { readonly seconds: number }, { client, tables }: { readonly client: StoreClient; readonly tables: Tables }) =>
-  async (id: string, reach: Reach): Promise<readonly string[]> => {
+  async (id: string, reach: Reach, source?: string): Promise<readonly string[]> => {
     if (reach !== 'all' && reach.length === 0) return [];
     const look = async (narrow: Conditions | undefined): Promise<readonly string[]> => {
-      const where = all(conditionsOf({}, reach), { sql: ['id = {id:String}'], params: { id } }, narrow);
+      const bySource = source === undefined ? undefined : { sql: ['source = {source:String}'], params: { source } };
+      const where = all(conditionsOf({}, reach), { sql: ['id = {id:String}'], params: { id } }, bySource, narrow);
       const query = `SELECT raw FROM ${tables.events} WHERE ${whereText(where)} ORDER BY recorded, log, seq LIMIT 1 BY account, source FORMAT TSVRaw`;
       const lines = await run(client, { query, params: where.params }, { seconds: config.seconds });
       return lines.toString('utf8').split('\n').filter(Boolean);

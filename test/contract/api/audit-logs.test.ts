@@ -91,6 +91,7 @@ describe('GET /v1/audit-logs', () => {
     const today = new Date().toISOString().slice(0, 10);
     const counted = async (query: string) => (await get(`?event=made.acc-1&${query}`)).json.data.events.length;
     expect(await counted(`start_date=${today}&end_date=${today}`)).toBe(3);
+    expect(await counted(`start_date=${today}T00:00:01Z&end_date=${today}`)).toBe(3);
     expect(await counted('start_date=2024-02-01&end_date=2024-02-29')).toBe(0);
     expect(await counted(`end_date=${encodeURIComponent('2024-02-29T12:00:00+01:00')}`)).toBe(0);
   });
@@ -109,6 +110,8 @@ describe('GET /v1/audit-logs', () => {
       '?start_date=9999-01-01',
       '?start_date=-0001-01-01',
       '?start_date=2024-02-02&end_date=2024-02-01',
+      '?start_date=2024-02-02T00:00:00Z&end_date=2024-02-01',
+      '?start_date=2024-02-01T00:00:01Z&end_date=2024-02-01T00:00:00Z',
       '?result=maybe',
       '?kind=log',
       '?event=',
@@ -153,6 +156,30 @@ describe('GET /v1/audit-logs/{id}', () => {
   });
 });
 
+describe('GET /v1/audit-logs/{id} where several have that id', () => {
+  const id = 'job-17';
+  const start = Date.now() - 3_600_000;
+  const at = (second: number): string => new Date(start + second * 1000).toISOString();
+
+  it('shows the one recorded first, or the one that account and source choose', async () => {
+    const three = [
+      anEvent({ seq: 71, id, account: 'acc-1', source: 'late', timestamp: at(0), recorded: at(9) }),
+      anEvent({ seq: 72, id, account: 'acc-2', source: 'early', timestamp: at(2), recorded: at(3) }),
+      anEvent({ seq: 73, id, account: 'acc-1', source: 'between', timestamp: at(1), recorded: at(5) }),
+    ];
+    expect(await store.insertLines(ndjson(three))).toEqual({ outcome: 'inserted' });
+    const source = async (query: string, as = 'both') => (await get(`/${id}${query}`, as)).json.data?.source;
+    expect(await source('')).toBe('early');
+    expect(await source('', 'acme')).toBe('between');
+    expect(await source('?account=acc-1')).toBe('between');
+    expect(await source('?source=late')).toBe('late');
+    expect(rig.recorded.at(-1)).toMatchObject({ action: 'audit.read', account: 'acc-1', details: { filter: { id, source: 'late' }, rows: 1 } });
+    expect(await get(`/${id}?account=acc-2&source=late`, 'both')).toMatchObject({ status: 404, json: { code: 'event.unknown' } });
+    expect(await get(`/${id}?account=acc-2`)).toMatchObject({ status: 403, json: { code: 'caller.account' } });
+    expect(rig.refusals.at(-1)).toMatchObject({ account: 'acc-2', caller: 'key:acme' });
+  });
+});
+
 describe('GET /v1/audit-logs/gaps', () => {
   it('is for credentials of all accounts', async () => {
     const gaps = [{ log: '01JD00000000000000000000AA', from: 3, to: 7 }];
@@ -171,9 +198,22 @@ describe('GET /v1/audit-logs/export', () => {
     ['csv', 'text/csv; charset=utf-8; header=present', (text: string) => text.trim().split('\r\n').length - 1],
   ] as const;
 
+  it('says until when what was recorded is in it', async () => {
+    const before = Date.now();
+    const until = (await get('/export?format=jsonl')).trailers['verdict-recorded-until'] as string;
+    expect(until).toBe(new Date(until).toISOString());
+    expect(Date.parse(until)).toBeGreaterThanOrEqual(before);
+    expect(Date.parse(until)).toBeLessThanOrEqual(Date.now());
+    expect(rig.recorded.at(-1)).toMatchObject({ action: 'audit.export', details: { recorded_until: until } });
+  });
+
   it.each(kinds)('streams every event as %s, and ends with the count and the digest of what was sent', async (format, type, rowsIn) => {
     const file = await get(`/export?event=made.acc-1&format=${format}`);
-    expect(file).toMatchObject({ status: 200, complete: true, headers: { 'content-type': type, trailer: 'Verdict-Rows, Repr-Digest' } });
+    expect(file).toMatchObject({
+      status: 200,
+      complete: true,
+      headers: { 'content-type': type, trailer: 'Verdict-Rows, Repr-Digest, Verdict-Recorded-Until' },
+    });
     expect(file.headers['content-disposition']).toMatch(new RegExp(`^attachment; filename="audit-logs-\\d{8}T\\d{6}Z\\.${format}"$`));
     expect(rowsIn(file.text)).toBe(3);
     expect(file.text).not.toContain('salts');
