@@ -124,7 +124,13 @@ export const configSchema = {
     }),
     journal: section({
       durability: { enum: ['disk', 'kafka'], default: 'disk', description: 'What "durable" waits for: this disk, or the brokers.' },
-      max_bytes: { type: 'integer', minimum: 1_048_576, default: 4_294_967_296, description: 'The journal of one worker; beyond it, answers are 503.' },
+      max_bytes: {
+        type: 'integer',
+        minimum: 1_048_576,
+        default: 4_294_967_296,
+        description:
+          "The events that wait in the journal of one worker; beyond it, answers are 503. The memory of producers' ids takes disk on top: 48 hours of them, about 430 bytes each.",
+      },
     }),
     ingest: section({
       batch_bytes: { type: 'integer', minimum: 1024, default: 8_388_608, description: 'A batch is inserted when it has so many bytes …' },

@@ -48,7 +48,10 @@ type Count = { readonly first: number; last: number; count: number; readonly cod
 
 const cleanPath = (path: string): string => withoutCredentials(path.slice(0, 4 * MOST_PATH)).slice(0, MOST_PATH);
 
-/** Turns refused requests into events `access.refused`. */
+/**
+ * Turns refused requests into events `access.refused`. Each decision worker counts for itself: calls of nobody are one
+ * event for each address and interval in each worker, and the sum of the counts is how many there were.
+ */
 export const refusals = (deps: RefusalsDeps, { interval = INTERVAL_MS }: { readonly interval?: number } = {}): Refusals => {
   const now = deps.now ?? Date.now;
   let counts = new Map<string, Count>();

@@ -11,11 +11,12 @@ import {
   renameSync,
   rmSync,
   statfsSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { newUlid } from '../event/index.js';
+import { type FolderLock, lockFolder } from './folder-lock.js';
+import { endOrphans, marksOf } from './process-marks.js';
 
 /** Something that keeps a node from starting. The message is one sentence for the operator. */
 export class StartError extends Error {
@@ -38,6 +39,7 @@ export type DataFolder = {
   readonly store: string;
   /** Notes the family's processes, so that a start after a crash can end what is left of them. */
   readonly noteProcesses: (pids: readonly number[]) => void;
+  /** Gives the folder back: removes this family's own lock and marks. */
   readonly unlock: () => void;
 };
 
@@ -71,26 +73,6 @@ const writeDurably = (path: string, text: string): void => {
   renameSync(draft, path);
 };
 
-type ProcessMark = { readonly pid: number; readonly started: string };
-
-/** When a process started, as the kernel counts it: tells a living process from a later one with the same id. Empty if there is none. */
-const startedAt = (pid: number): string => {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-  } catch {
-    try {
-      process.kill(pid, 0);
-      return existsSync('/proc/self/stat') ? '' : 'unknown';
-    } catch {
-      return '';
-    }
-  }
-};
-
-const markOf = (pid: number): ProcessMark => ({ pid, started: startedAt(pid) });
-const isAlive = (mark: ProcessMark): boolean => mark.started !== '' && startedAt(mark.pid) === mark.started;
-
 /** Less than this, in bytes, and nothing could be kept for long; memory-mapped files even end a process on a full disk. */
 const LEAST_SPACE = 64 * 1024 * 1024;
 
@@ -100,14 +82,6 @@ const checkSpace = (path: string): void => {
     throw new StartError(
       `The data folder ${path} can't be used: its disk is full (${Math.floor((bavail * bsize) / 1024)} KiB free, at least ${LEAST_SPACE / 1024 / 1024} MiB are needed). Free space there, or set VERDICT_DATA_DIR to another disk.`,
     );
-};
-
-const readMarks = (path: string): readonly ProcessMark[] => {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as ProcessMark[];
-  } catch {
-    return [];
-  }
 };
 
 /** Node answers ENOENT where a folder can't be made in a read-only file system: its parent says more. */
@@ -144,71 +118,63 @@ const readNode = (file: string): { readonly version: number; readonly node: stri
   }
 };
 
+/** The name of the node that the folder belongs to, if it has one already and can be used. */
+const nodeOf = (path: string): string | undefined => {
+  const known = readNode(join(path, 'node.json'));
+  if (known && known.version > VERSION)
+    throw new StartError(
+      `The data folder ${path} was written by a newer version of Verdict (layout ${known.version}, this one knows ${VERSION}). Start that version, or restore a backup made by this one.`,
+    );
+  checkSpace(path);
+  return known?.node;
+};
+
+const locked = async (path: string): Promise<FolderLock> => {
+  const taken = await lockFolder(path);
+  switch (taken.outcome) {
+    case 'held':
+      return taken.lock;
+    case 'in use':
+      throw new StartError(
+        `The data folder ${path} is in use by another Verdict (process ${taken.holder}, as it is counted where that one runs: here or in a container). Stop that one, or set VERDICT_DATA_DIR to another folder.`,
+      );
+    case 'unsupported':
+      throw new StartError(
+        `The data folder ${path} can't be used: its file system holds no Unix sockets (${taken.reason}), by which Verdict knows that no other uses the folder. Set VERDICT_DATA_DIR to a folder on a local disk.`,
+      );
+  }
+};
+
+const PROCESSES = 'processes.json';
+
 /**
  * Makes or opens the data folder and takes it for this process family alone. What an earlier family left running
  * after a crash is ended by its process ids. Throws {@link StartError}.
  */
 export const openDataFolder = async (path: string): Promise<DataFolder> => {
-  const lock = join(path, 'processes.json');
-  const nodeFile = join(path, 'node.json');
-  let node: string;
+  let lock: FolderLock | undefined;
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    const known = readNode(nodeFile);
-    if (known && known.version > VERSION)
-      throw new StartError(
-        `The data folder ${path} was written by a newer version of Verdict (layout ${known.version}, this one knows ${VERSION}). Start that version, or restore a backup made by this one.`,
-      );
-    checkSpace(path);
-    await alone(path, async () => {
-      await takeOver(path, lock);
-      writeDurably(lock, JSON.stringify([markOf(process.pid)]));
-    });
-    node = known?.node ?? newUlid();
-    if (!known) writeDurably(nodeFile, `${JSON.stringify({ version: VERSION, node })}\n`);
+    const held = await locked(path);
+    lock = held;
+    const known = nodeOf(path);
+    const note = (pids: readonly number[]): void => writeDurably(held.within(PROCESSES), JSON.stringify(marksOf(held.within('.'), pids)));
+    await endOrphans(held.within('.'), held.within(PROCESSES));
+    note([process.pid]);
+    const node = known ?? newUlid();
+    if (!known) writeDurably(join(path, 'node.json'), `${JSON.stringify({ version: VERSION, node })}\n`);
+    return {
+      path,
+      node,
+      ...layout(path),
+      noteProcesses: (pids) => note([process.pid, ...pids]),
+      unlock: () => {
+        rmSync(held.within(PROCESSES), { force: true });
+        held.release();
+      },
+    };
   } catch (error) {
+    lock?.release();
     throw error instanceof StartError ? error : explain(path, error);
   }
-  return {
-    path,
-    node,
-    ...layout(path),
-    noteProcesses: (pids) => writeDurably(lock, JSON.stringify([process.pid, ...pids].map(markOf))),
-    unlock: () => rmSync(lock, { force: true }),
-  };
-};
-
-/** Lets one starting process at a time look who has the folder: of two at once, the second sees the first. */
-const alone = async (path: string, look: () => Promise<void>): Promise<void> => {
-  const gate = join(path, 'starting.json');
-  for (;;)
-    try {
-      writeFileSync(gate, JSON.stringify([markOf(process.pid)]), { flag: 'wx', mode: 0o600 });
-      break;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const [holder] = readMarks(gate);
-      if (holder && isAlive(holder))
-        throw new StartError(`The data folder ${path} is in use by another Verdict that is just starting (process ${holder.pid}).`);
-      rmSync(gate, { force: true });
-    }
-  try {
-    await look();
-  } finally {
-    rmSync(gate, { force: true });
-  }
-};
-
-const ORPHANS_MS = 5_000;
-
-/** The first mark is the supervisor: if it lives, the folder is in use; if not, its children are orphans to be ended. */
-const takeOver = async (path: string, lock: string): Promise<void> => {
-  const [supervisor, ...children] = readMarks(lock);
-  if (supervisor && supervisor.pid !== process.pid && isAlive(supervisor))
-    throw new StartError(
-      `The data folder ${path} is in use by another Verdict (process ${supervisor.pid}). Stop that one, or set VERDICT_DATA_DIR to another folder.`,
-    );
-  for (const child of children) if (isAlive(child)) process.kill(child.pid, 'SIGKILL');
-  const until = Date.now() + ORPHANS_MS;
-  while (children.some(isAlive) && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
 };

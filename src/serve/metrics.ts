@@ -132,9 +132,22 @@ export const pipelineMetrics = (consumers: () => readonly ConsumerLag[], quarant
   };
 };
 
-/** One text for the whole family, of what its processes counted. */
-export const aggregateMetrics = async (metrics: readonly unknown[]): Promise<string> =>
-  AggregatorRegistry.aggregate(metrics as Parameters<typeof AggregatorRegistry.aggregate>[0]).metrics();
+/** What the supervisor itself knows: a pipeline that stands still can't say so. */
+const supervisorMetrics = (pipelineSilence: number): Registry => {
+  const registry = new Registry();
+  new Gauge({
+    name: 'verdict_pipeline_last_beat_seconds',
+    help: 'How long ago the pipeline process last spoke; it does so every half second.',
+    registers: [registry],
+  }).set(pipelineSilence);
+  return registry;
+};
+
+/** One text for the whole family, of what its processes counted; `pipelineSilence` is in seconds. */
+export const aggregateMetrics = async (metrics: readonly unknown[], pipelineSilence: number): Promise<string> => {
+  const all = [...metrics, await supervisorMetrics(pipelineSilence).getMetricsAsJSON()];
+  return AggregatorRegistry.aggregate(all as Parameters<typeof AggregatorRegistry.aggregate>[0]).metrics();
+};
 
 const ANSWER_MS = 3_000;
 

@@ -18,7 +18,8 @@ export type SupervisorOptions = {
   readonly onProcesses: (pids: readonly number[]) => void;
   /** A child can't go on and neither can the family: the sentence says why. */
   readonly onFatal: (message: string) => void;
-  readonly aggregate: (metrics: readonly unknown[]) => Promise<string>;
+  /** One text of what the children counted, and of how many seconds ago the pipeline last spoke. */
+  readonly aggregate: (metrics: readonly unknown[], pipelineSilence: number) => Promise<string>;
 };
 
 export type Supervisor = {
@@ -52,6 +53,8 @@ const STATUS_MS = 500;
 const METRICS_MS = 2_000;
 const QUICK_DEATH_MS = 2_000;
 const MOST_PAUSE_MS = 5_000;
+/** The pipeline speaks every half second; one that has been silent for so long stands still. It may come back: it is not killed. */
+const SILENT_MS = 5_000;
 
 /** Starts, watches, replaces and stops the decision workers and the pipeline. Decides nothing and holds no data. */
 export const createSupervisor = (options: SupervisorOptions): Supervisor => {
@@ -64,6 +67,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   let port = options.port;
   let { bundle } = options.start;
   let collection = 0;
+  let pipelineSpoke = Date.now();
   let announce: ((port: number) => void) | undefined;
   const timers: NodeJS.Timeout[] = [];
 
@@ -121,6 +125,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
   };
 
   const receive = (member: Member, message: FromChild): void => {
+    if (member.role === 'pipeline') pipelineSpoke = Date.now();
     switch (message.kind) {
       case 'hello':
         begin(member);
@@ -185,19 +190,25 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
           tell(member, { kind: 'metrics.request', id });
         }),
     );
-    return options.aggregate((await Promise.all(answers)).filter((one) => one !== undefined));
+    const counted = (await Promise.all(answers)).filter((one) => one !== undefined);
+    return options.aggregate(counted, (Date.now() - pipelineSpoke) / 1_000);
   };
 
   const parts = (): readonly PartStatus[] => {
     const pipeline = members.get('pipeline');
-    const standing: PartStatus = pipeline?.ready
-      ? { name: 'pipeline', ok: true }
-      : { name: 'pipeline', ok: false, message: 'The pipeline process is starting.' };
-    return [...own.values(), standing, ...(pipeline?.parts ?? [])];
+    return [...own.values(), pipelineStatus(pipeline?.ready === true, Date.now() - pipelineSpoke), ...(pipeline?.parts ?? [])];
   };
 
-  // A worker that hasn't beaten for policy.timeout_ms stands still in an evaluation. Messages that wait in this
-  // process's own queue are read first, so that a pause of the supervisor is not taken for one of the worker.
+  // Messages that wait in this process's own queue are read first (setImmediate), here and in `watch`, so that a
+  // pause of the supervisor is not taken for one of a child.
+  const announceParts = (): void => {
+    setImmediate(() => {
+      const now = parts();
+      for (const worker of workers()) tell(worker, { kind: 'parts', parts: now });
+    });
+  };
+
+  // A worker that hasn't beaten for policy.timeout_ms stands still in an evaluation.
   const watch = (): void => {
     setImmediate(() => {
       for (const member of workers())
@@ -233,11 +244,7 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
         spawn('pipeline', 'start');
         for (const slot of options.slots) spawn(slot, 'start');
         timers.push(setInterval(watch, Math.max(50, options.policyTimeoutMs / 4)));
-        timers.push(
-          setInterval(() => {
-            for (const worker of workers()) tell(worker, { kind: 'parts', parts: parts() });
-          }, STATUS_MS),
-        );
+        timers.push(setInterval(announceParts, STATUS_MS));
       }),
     stop: async () => {
       isStopping = true;
@@ -264,6 +271,13 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
       own.set(part.name, part);
     },
   };
+};
+
+const pipelineStatus = (isReady: boolean, silence: number): PartStatus => {
+  if (!isReady) return { name: 'pipeline', ok: false, message: 'The pipeline process is starting.' };
+  if (silence <= SILENT_MS) return { name: 'pipeline', ok: true };
+  const message = `The pipeline process has not spoken for ${Math.floor(silence / 1_000)} s: it stands still, and nothing is handed on from the journal. If it does not come back, kill it: another takes its place, and nothing is lost.`;
+  return { name: 'pipeline', ok: false, message };
 };
 
 const isConnected = (child: ChildProcess | Worker): boolean => ('process' in child ? child.isConnected() : child.connected);

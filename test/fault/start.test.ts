@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -20,6 +20,8 @@ const sentence = (output: string): string =>
     .filter((line) => line && !line.startsWith('{'))
     .at(-1) ?? '';
 
+const OTHER_NAMESPACE = ['unshare', '--pid', '--fork', '--mount-proc'];
+const canUnshare = spawnSync('unshare', [...OTHER_NAMESPACE.slice(1), 'true']).status === 0;
 const isRoot = process.getuid?.() === 0;
 const canMount = isRoot && spawnSync('which', ['mount']).status === 0;
 if (!canMount && process.env['CI'] === 'true') throw new Error('These tests mount small and read-only file systems; in CI they must run as root.');
@@ -39,6 +41,16 @@ describe('a start that can not succeed says why in one sentence and ends with a 
     const failed = await failedStart({ folder, env: env() });
     expect(failed.code).not.toBe(0);
     expect(sentence(failed.output)).toContain('is in use by another Verdict');
+    expect(await node.stop()).toBe(0);
+  });
+
+  it.runIf(canUnshare)('a second serve on the same data folder from another process namespace, as containers have them', async () => {
+    const node = await startVerdict({ folder });
+    const failed = await failedStart({ folder, env: env(), under: OTHER_NAMESPACE });
+    expect(failed.code).not.toBe(0);
+    expect(sentence(failed.output)).toContain('is in use by another Verdict');
+    expect(existsSync(join(folder, 'data', 'processes.json'))).toBe(true);
+    expect((await failedStart({ folder, env: env() })).code).not.toBe(0);
     expect(await node.stop()).toBe(0);
   });
 
@@ -112,5 +124,36 @@ describe('a start that can not succeed says why in one sentence and ends with a 
     const bundle = await failedStart({ folder, env: env({ VERDICT_POLICY_BUNDLE: join(folder, 'bundle.tar.gz') }) });
     expect(bundle.code).not.toBe(0);
     expect(sentence(bundle.output)).toContain('bundle');
+  });
+});
+
+describe('a start on a data folder that nobody has succeeds', () => {
+  it('where the folder is a copy of one that is in use, and leaves the family of that one alone', { timeout: 60_000 }, async () => {
+    const node = await startVerdict({ folder });
+    const family = node.processes();
+    expect(spawnSync('cp', ['-r', join(folder, 'data'), join(folder, 'copy')]).status).toBe(0);
+    const copy = await startVerdict({ folder, env: { VERDICT_DATA_DIR: join(folder, 'copy') } });
+    expect(node.processes()).toEqual(family);
+    expect(await copy.stop()).toBe(0);
+    expect(await node.stop()).toBe(0);
+  });
+
+  it('at once after kill -9 of its supervisor, and ends what is left of the old family', { timeout: 60_000 }, async () => {
+    const node = await startVerdict({ folder });
+    const [supervisor, ...children] = node.processes() as [number, ...number[]];
+    for (const pid of children) process.kill(pid, 'SIGSTOP');
+    process.kill(supervisor, 'SIGKILL');
+    const next = await startVerdict({ folder });
+    for (const pid of children) expect(() => process.kill(pid, 0)).toThrow();
+    expect(await next.stop()).toBe(0);
+    expect(readdirSync(join(folder, 'data')).filter((name) => name.startsWith('.lock') || name === 'processes.json')).toEqual([]);
+  });
+
+  it.runIf(canUnshare)('at once after kill -9 of a whole family in another process namespace', { timeout: 60_000 }, async () => {
+    const node = await startVerdict({ folder, under: [...OTHER_NAMESPACE, '--kill-child'] });
+    node.child.kill('SIGKILL');
+    await new Promise((resolve) => node.child.once('exit', resolve));
+    const next = await startVerdict({ folder });
+    expect(await next.stop()).toBe(0);
   });
 });

@@ -102,7 +102,8 @@ export const startVerdict = async (options: VerdictOptions = {}): Promise<Runnin
 
 /** Runs a start that must fail: its exit code and what it said. */
 export const failedStart = async (options: VerdictOptions): Promise<{ readonly code: number | null; readonly output: string }> => {
-  const child = spawn(process.execPath, [BINARY, 'serve', ...(options.args ?? [])], {
+  const [command, ...args] = [...(options.under ?? []), process.execPath, BINARY, 'serve', ...(options.args ?? [])] as [string, ...string[]];
+  const child = spawn(command, args, {
     cwd: options.folder ?? temporaryFolder(),
     env: { ...process.env, VERDICT_HTTP_PORT: '0', VERDICT_LOG_LEVEL: 'warn', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
