@@ -89,7 +89,7 @@ const run = async (config: Config, folder: DataFolder, { onListening, log }: Run
         note();
       },
       onFatal: ending.fail,
-      aggregate: async (metrics) => aggregateMetrics([...metrics, await rollout.metrics()]),
+      aggregate: async (metrics, pipelineSilence) => aggregateMetrics([...metrics, await rollout.metrics()], pipelineSilence),
     });
     process.on('SIGHUP', rollout.look);
     const port = await withProgress('Starting the decision workers', Promise.race([supervisor.start(), ending.promise]));
