@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { Caller } from '../caller/types.js';
+import { pathWithoutSecrets } from '../event/index.js';
 import { auditRoutes } from './audit-logs.js';
 import { authzenRoutes } from './authzen-routes.js';
 import type { Answer, Route } from './contract.js';
@@ -79,7 +80,7 @@ export const createApi = (config: ApiConfig, given: ApiDeps): Api => {
       {
         request_id: meta.requestId,
         method: c.req.method,
-        path: c.req.path,
+        path: pathWithoutSecrets(c.req.path),
         status,
         ms: Math.round(milliseconds * 10) / 10,
         ...(meta.caller && { caller: meta.caller.id }),
@@ -103,7 +104,7 @@ export const createApi = (config: ApiConfig, given: ApiDeps): Api => {
 
   app.onError((error, c) => {
     const requestId = requestIdOf(c.env.incoming.headers['x-request-id']);
-    deps.log.error({ request_id: requestId, path: c.req.path, err: error }, 'a request failed');
+    deps.log.error({ request_id: requestId, path: pathWithoutSecrets(c.req.path), err: error }, 'a request failed');
     const found = problem(500, 'internal', 'Verdict could not answer this request; its log says why, under the request id.');
     return respond(c, { kind: 'problem', problem: found }, { requestId, caller: undefined, route: 'unknown', started: performance.now() });
   });

@@ -1,5 +1,5 @@
 import type { Caller, Guard, Permission } from '../caller/types.js';
-import { eventParts, type JsonObject } from '../event/index.js';
+import { eventParts, type JsonObject, textWithoutSecrets } from '../event/index.js';
 import { type EventFilter, type Reach, spanOf } from '../store/index.js';
 import { type Problem, problem } from './problem.js';
 
@@ -57,7 +57,9 @@ const isDate = (given: string): boolean => {
 
 /** The filter as it is recorded with the read: what may be personal is set apart. */
 export const filterRecord = (query: Query): JsonObject => {
-  const entries = Object.entries(query).filter(([name]) => name !== 'cursor');
+  const entries = Object.entries(query)
+    .filter(([name]) => name !== 'cursor')
+    .map(([name, value]) => [name, textWithoutSecrets(value)] as const);
   const personal = Object.fromEntries(entries.filter(([name]) => PERSONAL.has(name)));
   const filter = Object.fromEntries(entries.filter(([name]) => !PERSONAL.has(name)));
   return { filter, ...(Object.keys(personal).length > 0 && { personal: { filter: personal } }) };

@@ -32,8 +32,9 @@ export const readBody = async (incoming: IncomingMessage, limit: number): Promis
       size += chunk.length;
       chunks.push(chunk);
       if (size <= limit) return;
-      incoming.pause();
       done(tooLarge(limit));
+      // What still comes is let go: unread, it would stand in the way of the connection's next request.
+      incoming.resume();
     };
     const onEnd = (): void => done({ ok: true, bytes: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size) });
     const onBroken = (): void => done({ ok: false, problem: problem(400, 'body.incomplete', 'The connection ended before the body did.') });

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../caller/types.js';
 import { EntityRefused } from '../evaluate/directory/limits.js';
-import { newAjv, sayError } from '../event/index.js';
+import { newAjv, pathWithoutSecrets, sayError } from '../event/index.js';
 import { JournalUnavailable } from '../ingest/journal-types.js';
 import { mediaTypeOf, readBody } from './body.js';
 import type { Answer, Ask, Contract, ParameterSchema, Route } from './contract.js';
@@ -94,14 +94,14 @@ export const endpoint = ({ contract, handle }: Route, deps: ApiDeps): Endpoint =
 };
 
 /** The path as a refusal's event has it: a long one is cut. */
-const pathOf = ({ url }: Incoming): string => url.pathname.slice(0, 512);
+const pathOf = ({ url }: Incoming): string => pathWithoutSecrets(url.pathname).slice(0, 512);
 
 const one = (header: string | string[] | undefined): string | undefined => (Array.isArray(header) ? header[0] : header);
 
 const unexpected = (error: unknown, request: Incoming, deps: ApiDeps): Problem => {
   if (error instanceof JournalUnavailable) return problem(503, error.code, error.message);
   if (error instanceof EntityRefused) return problem(error.code === 'entity.too_large' ? 413 : 422, error.code, error.message);
-  deps.log.error({ request_id: request.requestId, path: request.url.pathname, err: error }, 'a request failed');
+  deps.log.error({ request_id: request.requestId, path: pathOf(request), err: error }, 'a request failed');
   return problem(500, 'internal', 'Verdict could not answer this request; its log says why, under the request id.');
 };
 

@@ -62,7 +62,7 @@ export const keyRoutes = (deps: ApiDeps): readonly Route[] => {
       },
       async (ask) => {
         const wish = ask.body as ApiKeyWish;
-        if (OWN_SOURCES.has(wish.name))
+        if (OWN_SOURCES.has(wish.name.trim().toLowerCase()))
           return failed(problem(422, 'source.reserved', `"${wish.name}" is for Verdict's own events; give the key another name.`));
         return toAnswer(await deps.keys.create(ask.caller, wish, metaOf(ask)), ask);
       },

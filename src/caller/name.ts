@@ -18,5 +18,6 @@ export const isAccountName = (account: string): boolean => account.length <= MAX
 /** What is wrong with a credential's name, as the end of a sentence; undefined if nothing is. */
 export const nameFault = (name: string): string | undefined => {
   if (name.length > MAX_NAME || !PRINTABLE.test(name)) return `must have 1 to ${MAX_NAME} characters and no control characters`;
-  return RESERVED.has(name) ? `is "${name}", which is for Verdict's own events` : undefined;
+  if (name.trim() !== name) return 'must not begin or end with white space';
+  return RESERVED.has(name.toLowerCase()) ? `is "${name}", which is for Verdict's own events` : undefined;
 };

@@ -1,4 +1,4 @@
-import { type EventDraft, type Json, type JsonObject, newEventId, SYSTEM_ACCOUNT, withoutSecrets } from '../event/index.js';
+import { type EventDraft, type Json, type JsonObject, newEventId, SYSTEM_ACCOUNT, textWithoutSecrets, withoutSecrets } from '../event/index.js';
 import type { AskedBy, Built } from './input.js';
 import type { PolicyAnswer } from './policy-types.js';
 import { asRecorded, type Question } from './question.js';
@@ -25,7 +25,13 @@ const actorOf = ({ subject }: Question, { person, input: { context } }: Built): 
   const email = label(person?.properties['email']);
   const ip = label(context['ip']);
   const userAgent = label(context['user_agent']);
-  return { type: subject.type, id: subject.id, ...(email && { email }), ...(ip && { ip }), ...(userAgent && { user_agent: userAgent }) };
+  return {
+    type: subject.type,
+    id: textWithoutSecrets(subject.id),
+    ...(email && { email }),
+    ...(ip && { ip }),
+    ...(userAgent && { user_agent: textWithoutSecrets(userAgent) }),
+  };
 };
 
 /** The record of a decision. `timestamp` is RFC 3339, UTC, milliseconds: when it was made, whatever time it was made for. */
@@ -40,7 +46,7 @@ export const decisionDraft = (question: Question, by: AskedBy, built: Built, rul
     kind: 'decision',
     actor: actorOf(question, built),
     action: action.name,
-    resource: { type: resource.type, id: resource.id, ...(name && { name }) },
+    resource: { type: resource.type, id: textWithoutSecrets(resource.id), ...(name && { name: textWithoutSecrets(name) }) },
     result: allow ? 'allowed' : 'denied',
     details: { caller: by.caller.id },
     decision: {

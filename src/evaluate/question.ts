@@ -1,4 +1,4 @@
-import { type Json, type JsonObject, withoutSecrets } from '../event/index.js';
+import { type Json, type JsonObject, textWithoutSecrets, withoutSecrets } from '../event/index.js';
 import type { AskedFacts } from './facts/index.js';
 
 /** What is asked (AuthZEN 1.0, section 5): may this subject do this action on this resource, in this context? */
@@ -51,11 +51,11 @@ export const asRecorded = (question: Question, time: string, { token, facts, ign
   const { personal, rest } = isEmpty(context) ? { personal: {}, rest: {} } : split(context);
   const about = isEmpty(subject.properties) ? undefined : withoutSecrets(subject.properties as JsonObject);
   return {
-    subject: { type: subject.type, id: subject.id },
+    subject: { type: subject.type, id: textWithoutSecrets(subject.id) },
     action: isEmpty(action.properties) ? { name: action.name } : { name: action.name, properties: withoutSecrets(action.properties as JsonObject) },
     resource: isEmpty(resource.properties)
-      ? { type: resource.type, id: resource.id }
-      : { type: resource.type, id: resource.id, properties: withoutSecrets(resource.properties as JsonObject) },
+      ? { type: resource.type, id: textWithoutSecrets(resource.id) }
+      : { type: resource.type, id: textWithoutSecrets(resource.id), properties: withoutSecrets(resource.properties as JsonObject) },
     context: { ...rest, ...(token !== undefined && { token }), time },
     ...((about !== undefined || !isEmpty(personal)) && { personal: { ...personal, ...(about !== undefined && { subject: about }) } }),
     ...(ignored.length > 0 && { ignored }),

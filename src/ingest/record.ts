@@ -7,12 +7,14 @@ import {
   isObject,
   type Json,
   type JsonObject,
+  looksSecret,
   MAX_EVENT_BYTES,
   newAjv,
   newEventId,
   pathWithoutSecrets,
   SYSTEM_ACCOUNT,
   sayError,
+  textWithoutSecrets,
   withoutSecrets,
 } from '../event/index.js';
 import { fingerprintOf } from './conflicts.js';
@@ -124,9 +126,9 @@ const toDraft = (posted: PostedEvent, account: string, timestamp: string, source
   timestamp,
   account,
   kind: 'activity',
-  actor: posted.actor,
+  actor: textsWithoutSecrets(posted.actor),
   action: posted.action,
-  resource: posted.resource,
+  resource: textsWithoutSecrets(posted.resource),
   result: posted.result,
   details: withoutSecrets(posted.details ?? {}) as JsonObject,
   ...(posted.caused_by !== undefined && { caused_by: posted.caused_by }),
@@ -135,8 +137,16 @@ const toDraft = (posted: PostedEvent, account: string, timestamp: string, source
   source,
 });
 
-const requestOf = (request: NonNullable<PostedEvent['request']>): NonNullable<PostedEvent['request']> =>
-  request.path === undefined ? request : { ...request, path: pathWithoutSecrets(request.path) };
+/** The same, with secrets struck out of every text in it. */
+const textsWithoutSecrets = <T extends object>(whole: T): T =>
+  Object.values(whole).some((one) => typeof one === 'string' && looksSecret(one))
+    ? (Object.fromEntries(Object.entries(whole).map(([name, one]) => [name, typeof one === 'string' ? textWithoutSecrets(one) : one])) as T)
+    : whole;
+
+const requestOf = (request: NonNullable<PostedEvent['request']>): NonNullable<PostedEvent['request']> => {
+  const plain = textsWithoutSecrets(request);
+  return plain.path === undefined ? plain : { ...plain, path: pathWithoutSecrets(plain.path) };
+};
 
 type Found = { readonly ok: true; readonly value: string } | { readonly ok: false; readonly fault: Fault };
 

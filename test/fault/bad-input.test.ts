@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { percentile, startLoad } from '../peers/load.js';
 import { clientOf, type RunningVerdict, removeFolder, startVerdict, until } from '../peers/verdict.js';
@@ -188,5 +189,26 @@ describe('all of it at once', () => {
       .map(({ kind, action }) => `${kind} ${action}`);
     expect(new Set(kinds)).toEqual(new Set(['decision instance.get', 'decision instance.delete']));
     expect((await client.call('GET', '/v1/entities/instance/inst-bad')).status).toBe(404);
+  });
+});
+
+describe('a body over the limit that does not say how long it is', () => {
+  it.each(['/access/v1/evaluation', '/v1/events'])('%s: is refused, and its connection answers the next request', { timeout: 60_000 }, async (path) => {
+    const { hostname, port } = new URL(node.url);
+    const socket = connect(Number(port), hostname);
+    let heard = '';
+    socket.on('data', (part: Buffer) => {
+      heard += part.toString();
+    });
+    const head = (line: string, more: string): string => `${line} HTTP/1.1\r\nHost: verdict\r\nAuthorization: Bearer ${node.token}\r\n${more}\r\n`;
+    socket.write(head(`POST ${path}`, 'Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n'));
+    const piece = ' '.repeat(64 * KIB);
+    const pieces = path === '/v1/events' ? 650 : 8;
+    for (let index = 0; index < pieces; index++) socket.write(`${piece.length.toString(16)}\r\n${piece}\r\n`);
+    socket.write('0\r\n\r\n');
+    await until('the refusal', () => (heard.startsWith('HTTP/1.1 413') ? true : undefined));
+    socket.write(head('GET /healthz', ''));
+    await until('the next answer', () => (heard.includes('HTTP/1.1 200') ? true : undefined));
+    socket.destroy();
   });
 });
