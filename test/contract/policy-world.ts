@@ -90,7 +90,7 @@ const claims = sparse(5, {
   rules: one([{ direction: 'inbound', port: 22, source: '0.0.0.0/0' }], [{ direction: 'outbound', destination: '0.0.0.0/0' }]),
   membership: fc.constant({ properties: { role: 'owner' } }),
   directory: fc.constant({ membership: { properties: { role: 'owner' } } }),
-  user_data: one('true', 'true', 'true', 'export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE'),
+  user_data: one('true', 'true', 'true', `export AWS_ACCESS_KEY_ID=${'AKIA'}IOSFODNN7EXAMPLE`),
 });
 /** Where a question may say which account it is about. */
 const placed = sparse(12, { account: one('acc-1', 'acc-2', 'acc-9') });
