@@ -81,6 +81,7 @@ export const startVerdict = async (options: VerdictOptions = {}): Promise<Runnin
   const data = options.env?.['VERDICT_DATA_DIR'] ?? join(folder, 'data');
   const processes = (): readonly number[] => (JSON.parse(readFileSync(join(data, 'processes.json'), 'utf8')) as { pid: number }[]).map((mark) => mark.pid);
   const end = (): void => {
+    child.kill('SIGKILL');
     for (const pid of processes()) process.kill(pid, 'SIGKILL');
   };
   running.add(end);
