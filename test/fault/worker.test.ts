@@ -105,7 +105,7 @@ await describeWithOpa('a policy that fails', (opa) => {
   );
 
   it('by taking long in every one of a thousand questions of a request costs no worker its life, and others their turn', { timeout: 90_000 }, () =>
-    deciding('slow', { VERDICT_POLICY_TIMEOUT_MS: '500' }, async (client) => {
+    deciding('slow', { VERDICT_POLICY_TIMEOUT_MS: '2000' }, async (client) => {
       const begun = performance.now();
       const evaluations = Array.from({ length: 1_000 }, () => ({}));
       const batch = client.json<{ evaluations: readonly Decision[] }>('POST', '/access/v1/evaluations', { ...ask('policy.heavy'), evaluations });
@@ -117,12 +117,13 @@ await describeWithOpa('a policy that fails', (opa) => {
           others += 1;
         }
       })();
-      const answers = (await batch).evaluations;
-      isDone = true;
+      const ended = batch.finally(() => {
+        isDone = true;
+      });
+      const [{ evaluations: answers }] = await Promise.all([ended, asking]);
       const took = performance.now() - begun;
-      await asking;
       expect(answers.map(({ decision }) => decision)).toEqual(evaluations.map(() => true));
-      expect(took).toBeGreaterThan(500);
+      expect(took).toBeGreaterThan(2_000);
       expect(others).toBeGreaterThan(3);
     }),
   );

@@ -3,7 +3,7 @@ import { clientOf, type RunningVerdict, until } from './verdict.js';
 type Decision = { readonly context: { readonly id: string } };
 type Line = { readonly id: string; readonly account: string; readonly log: string; readonly seq: number; readonly recorded: string };
 
-/** Callers that ask without pause; what was answered is what must be found. */
+/** Callers that go on asking; what was answered is what must be found. */
 export type Load = {
   readonly answered: ReadonlySet<string>;
   /** Milliseconds that each answer took, in the order of the answers. */
@@ -18,6 +18,9 @@ const question = (index: number) => ({
   action: { name: 'instance.get' },
   resource: { type: 'instance', id: `inst-${index % 500}`, properties: { account: `acc-${index % 5}` } },
 });
+
+/** A breath between two questions of a caller, in milliseconds: what a minute of load leaves behind can still be counted one by one. */
+const BREATH_MS = 4;
 
 /** Starts `callers` of them against a node. */
 export const startLoad = (node: RunningVerdict, callers = 8): Load => {
@@ -36,6 +39,7 @@ export const startLoad = (node: RunningVerdict, callers = 8): Load => {
         latencies.push(performance.now() - begun);
         if (answer.status === 200) answered.add((JSON.parse(answer.body) as Decision).context.id);
         else refused.set(answer.status, (refused.get(answer.status) ?? 0) + 1);
+        await new Promise((resolve) => setTimeout(resolve, BREATH_MS));
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
@@ -69,17 +73,30 @@ export const exportedDecisions = async (node: RunningVerdict): Promise<readonly 
   }
 };
 
+const isStored = async (node: RunningVerdict, id: string): Promise<boolean> => {
+  const client = clientOf(node);
+  try {
+    return (await client.call('GET', `/v1/audit-logs/${id}`)).status === 200;
+  } finally {
+    client.close();
+  }
+};
+
 /** Waits until everything answered is in the store; then how often each id stands there. */
-export const found = (node: RunningVerdict, answered: ReadonlySet<string>, ms = 60_000): Promise<ReadonlyMap<string, number>> =>
-  until(
+export const found = (node: RunningVerdict, answered: ReadonlySet<string>, ms = 60_000): Promise<ReadonlyMap<string, number>> => {
+  const last = [...answered].at(-1);
+  return until(
     'every answered decision to be in the store',
     async () => {
+      // A whole export is worth its time only when the end has arrived.
+      if (last !== undefined && !(await isStored(node, last).catch(() => false))) return undefined;
       const counts = new Map<string, number>();
       for (const { id } of await exportedDecisions(node).catch(() => [])) counts.set(id, (counts.get(id) ?? 0) + 1);
       return [...answered].every((id) => counts.has(id)) ? counts : undefined;
     },
     ms,
   );
+};
 
 /** The gaps that the node tells of, once what is only on its way has arrived. */
 export const noGaps = async (node: RunningVerdict): Promise<true> => {
