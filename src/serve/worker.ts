@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { Logger } from 'pino';
-import { PROBLEM_TYPE, problem, requestIdOf } from '../api/index.js';
+import { PROBLEM_TYPE, type Problem, problem, requestIdOf } from '../api/index.js';
 import type { Journal } from '../ingest/index.js';
 import { endWith, type PartStatus, type Start, type ToChild, toSupervisor } from './messages.js';
 import type { workerMetrics } from './metrics.js';
@@ -26,11 +26,23 @@ export type WorkerParts = {
 const HEADERS_MS = 10_000;
 const KEEP_ALIVE_MS = 65_000;
 
+const bodyOf = (what: Problem): string => JSON.stringify({ ...what, request_id: requestIdOf(undefined) });
+
+const refuse = (response: ServerResponse, what: Problem): void => {
+  response.writeHead(what.status, { 'Content-Type': PROBLEM_TYPE, Connection: 'close' });
+  response.end(bodyOf(what));
+};
+
 /** Listens, answers, and stops in order: no new requests, those in flight answered, the log closed. */
 export const runWorker = async (start: Start, parts: WorkerParts): Promise<void> => {
   const { http, policy } = start.config;
-  const secure = parts.tls && createSecureServer(parts.tls.options, guarded);
-  const server: Server | SecureServer = secure ?? createServer(guarded);
+  // A request without Host, and one that expects what nobody knows, get their problem here instead of an empty answer.
+  const options = { requireHostHeader: false };
+  const secure = parts.tls && createSecureServer({ ...parts.tls.options, ...options }, guarded);
+  const server: Server | SecureServer = secure ?? createServer(options, guarded);
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    refuse(response, problem(417, 'expectation.failed', `The expectation "${request.headers.expect}" can't be met; only 100-continue is.`)),
+  );
   server.headersTimeout = HEADERS_MS;
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   const unfollow = secure && parts.tls?.follow(secure);
@@ -39,7 +51,9 @@ export const runWorker = async (start: Start, parts: WorkerParts): Promise<void>
   function guarded(request: IncomingMessage, response: ServerResponse): void {
     // A connection that stays open would keep a stopping worker alive.
     if (isStopping) response.setHeader('Connection', 'close');
-    parts.listener(request, response);
+    const isNameless = request.headers.host === undefined && request.httpVersion === '1.1';
+    if (isNameless) refuse(response, problem(400, 'request.invalid', 'A request in HTTP/1.1 names its Host (RFC 9112, section 3.2).'));
+    else parts.listener(request, response);
   }
 
   const stop = async (): Promise<void> => {
@@ -93,7 +107,7 @@ export const runWorker = async (start: Start, parts: WorkerParts): Promise<void>
         : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
           ? ([408, 'request.timeout', 'The request did not arrive in time.'] as const)
           : ([400, 'request.invalid', 'This is not a request that HTTP/1.1 allows.'] as const);
-    const body = JSON.stringify({ ...problem(status, code, detail), request_id: requestIdOf(undefined) });
+    const body = bodyOf(problem(status, code, detail));
     const lines = [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       `Content-Type: ${PROBLEM_TYPE}`,

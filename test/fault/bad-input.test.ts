@@ -212,3 +212,24 @@ describe('a body over the limit that does not say how long it is', () => {
     socket.destroy();
   });
 });
+
+describe('what stands before the request itself', () => {
+  it.each([
+    ['no Host', 'GET /healthz HTTP/1.1\r\n\r\n', 400, 'request.invalid'],
+    ['an expectation that nobody knows', 'GET /healthz HTTP/1.1\r\nHost: verdict\r\nExpect: a-miracle\r\n\r\n', 417, 'expectation.failed'],
+    ['no HTTP', 'good morning\r\n\r\n', 400, 'request.invalid'],
+    ['headers without end', `GET /healthz HTTP/1.1\r\nHost: verdict\r\nX-Long: ${'x'.repeat(20 * KIB)}\r\n\r\n`, 431, 'headers.too_large'],
+  ])('%s: gets a problem that says so', { timeout: 30_000 }, async (_name, text, status, code) => {
+    const { hostname, port } = new URL(node.url);
+    const socket = connect(Number(port), hostname);
+    let heard = '';
+    socket.on('data', (part: Buffer) => {
+      heard += part.toString();
+    });
+    socket.write(text);
+    await until('the answer', () => (heard.includes(code) ? true : undefined));
+    expect(heard.startsWith(`HTTP/1.1 ${status} `)).toBe(true);
+    expect(heard).toContain('application/problem+json');
+    socket.destroy();
+  });
+});
