@@ -69,6 +69,23 @@ const misfits = async (admin: Admin, existing: readonly Wanted[]): Promise<reado
   });
 };
 
+const LEADERS_MS = 30_000;
+const LOOK_MS = 100;
+
+/** Until every partition of the new topics has a leader that the brokers know of. A broker that hasn't heard of a topic yet is asked again, which kafkajs's own wait does not. */
+const untilLed = async (admin: Admin, made: readonly Wanted[]): Promise<void> => {
+  const end = Date.now() + LEADERS_MS;
+  for (;;) {
+    const found = await admin.fetchTopicMetadata({ topics: made.map(({ topic }) => topic) }).catch((error: { readonly retriable?: boolean }) => {
+      if (error.retriable !== true || Date.now() > end) throw error;
+      return undefined;
+    });
+    if (found?.topics.every(({ partitions }) => partitions.length > 0 && partitions.every(({ leader }) => leader >= 0))) return;
+    if (Date.now() > end) throw new Error(`After ${LEADERS_MS / 1000} s the new topics have no leaders yet.`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+};
+
 /**
  * Makes the topics that don't exist, with a replication factor no higher than there are brokers. Answers with a sentence
  * for each that exists and doesn't fit. Rejects where the brokers can't be reached or refuse; `admin` must be connected.
@@ -80,7 +97,8 @@ export const ensureTopics = async (admin: Admin, config: KafkaConfig): Promise<r
   if (missing.length > 0) {
     const { brokers } = await admin.describeCluster();
     const replicas = Math.max(1, Math.min(config.replication_factor, brokers.length));
-    await admin.createTopics({ waitForLeaders: true, topics: missing.map((topic) => definition(topic, replicas)) });
+    await admin.createTopics({ waitForLeaders: false, topics: missing.map((topic) => definition(topic, replicas)) });
+    await untilLed(admin, missing);
   }
   return misfits(
     admin,
