@@ -62,6 +62,7 @@ const main = async () => {
   const only = process.argv.slice(2);
   const opa = await peer('opa');
   await peer('kafka');
+  await peer('parquet-readers');
   if (only.length === 0) {
     await check('Lint and format (biome)', ['node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '.']);
     await check('Types of sources and tests (tsc)', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json']);

@@ -136,6 +136,15 @@ export const configSchema = {
       batch_bytes: { type: 'integer', minimum: 1024, default: 8_388_608, description: 'A batch is inserted when it has so many bytes …' },
       batch_ms: { type: 'integer', minimum: 1, default: 500, description: '… or its first event has waited for so long.' },
     }),
+    exports: section({
+      keep_hours: { type: 'number', minimum: 1, maximum: 8760, default: 168, description: 'How long the files of an ended export job are kept.' },
+      part_bytes: {
+        type: 'integer',
+        minimum: 1_048_576,
+        default: 268_435_456,
+        description: 'A part of an export job is closed when it was made of so many bytes of events.',
+      },
+    }),
     kafka: section({
       brokers: { type: 'array', items: { type: 'string', minLength: 1 }, default: [], description: 'host:port of each; none: the journal is the stream.' },
       client_id: { type: 'string', default: 'verdict', description: 'How this node names itself to the brokers.' },
@@ -256,6 +265,7 @@ export type Config = {
   readonly directory: { readonly max_staleness: number };
   readonly journal: { readonly durability: 'disk' | 'kafka'; readonly max_bytes: number };
   readonly ingest: { readonly batch_bytes: number; readonly batch_ms: number };
+  readonly exports: { readonly keep_hours: number; readonly part_bytes: number };
   readonly kafka: KafkaConfig;
   readonly clickhouse: ClickHouseConfig;
   readonly log: { readonly level: string };

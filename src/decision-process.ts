@@ -16,6 +16,7 @@ import {
   writeEntities,
 } from './evaluate/index.js';
 import { type JsonObject, MAX_EVENT_BYTES } from './event/index.js';
+import { jobFolder } from './export/index.js';
 import { findGaps, type Journal, journalHeads, kafkaQuarantine, lmdbQuarantine, openJournal, type Quarantine, replay } from './ingest/index.js';
 import { kafkaClient } from './kafka/index.js';
 import { policyRules } from './policy-source.js';
@@ -109,6 +110,8 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
       directory,
       writeEntities: write,
       audit: { ...store, gaps: () => findGaps({ ...store, journals: nodesHeads }) },
+      exportJobs: jobFolder(folder.exports),
+      revision: () => policy.current().revision,
       keys,
       quarantine: { list: quarantine.list, replay: (ids) => replay(quarantine, ids, ({ line, reason }) => deliver(store, line, reason)) },
       metrics: familyMetrics((listener) => {

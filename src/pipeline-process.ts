@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { KafkaConfig } from './config.js';
 import { type Directory, directoryFeed, localDirectory } from './evaluate/directory/index.js';
 import { type EventDraft, newEventId, SYSTEM_ACCOUNT } from './event/index.js';
+import { exportRunner, jobFolder } from './export/index.js';
 import {
   journalStream,
   kafkaPublisher,
@@ -77,22 +78,24 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
     () => consumers.map(({ name, consumer }) => ({ name, lag: consumer.lag })),
     () => quarantine.count(),
   );
+  const recordOnce = async (draft: EventDraft, once: string): Promise<void> => {
+    try {
+      if (!own.known(once)) await own.append([draft], { fingerprints: [{ key: once, content: '' }] });
+    } catch (error) {
+      log.error({ action: draft.action, error: (error as Error).message }, 'an act of the pipeline could not be recorded');
+    }
+  };
   const ingest = storeHandler({
     insert: (lines) => store.insertLines(lines),
     quarantine,
     conflicts,
     ranges,
-    record: async (draft, once) => {
-      try {
-        if (!own.known(once)) await own.append([draft], { fingerprints: [{ key: once, content: '' }] });
-      } catch (error) {
-        log.error({ action: draft.action, error: (error as Error).message }, 'an act of the pipeline could not be recorded');
-      }
-    },
+    record: recordOnce,
     observe: metrics.inserted,
   });
 
-  const feeds: PipelineParts['feeds'][number][] = [];
+  const exports = exportRunner(config.exports, { folder: jobFolder(folder.exports), store, record: recordOnce, warn: (sentence) => log.warn(sentence) });
+  const feeds: PipelineParts['feeds'][number][] = [{ name: 'exports', ...exports }];
   const closing: (() => Promise<void>)[] = [];
   const streams: PipelineParts['streams'][number][] = [journals];
   let directory: Directory | undefined;

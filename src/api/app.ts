@@ -12,6 +12,7 @@ import { entityRoutes } from './entities.js';
 import { bulkEntityRoutes } from './entities-bulk.js';
 import { eventRoutes } from './events.js';
 import { exportRoutes } from './export.js';
+import { exportJobRoutes } from './exports.js';
 import { keyRoutes } from './keys.js';
 import { openApiOf, openApiRoute } from './openapi.js';
 import { operateRoutes } from './operate.js';
@@ -39,6 +40,7 @@ const allRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[] => [
   ...entityRoutes(deps),
   ...bulkEntityRoutes(deps),
   ...exportRoutes(deps),
+  ...exportJobRoutes(deps),
   ...auditRoutes(deps),
   ...keyRoutes(deps),
   ...quarantineRoutes(deps),

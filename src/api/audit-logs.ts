@@ -60,7 +60,15 @@ export const recordRead = async (
   deps: Pick<ApiDeps, 'journal' | 'now'>,
   ask: Ask,
   read: {
-    readonly action: 'audit.read' | 'audit.export' | 'audit.gaps' | 'quarantine.read' | 'quarantine.replay' | 'entity.review';
+    readonly action:
+      | 'audit.read'
+      | 'audit.export'
+      | 'export.create'
+      | 'export.delete'
+      | 'audit.gaps'
+      | 'quarantine.read'
+      | 'quarantine.replay'
+      | 'entity.review';
     /** What was read, where it isn't the audit log. */
     readonly resource?: { readonly type: string; readonly id: string };
     readonly reach: Reach;

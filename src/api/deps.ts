@@ -4,6 +4,7 @@ import type { ApiKeyOutcome, ApiKeyWish, Authenticate, Caller, Guard, RefusedReq
 import type { Decide } from '../evaluate/decide.js';
 import type { Directory, EntityChange, EntityOutcome } from '../evaluate/directory/types.js';
 import type { LogRange } from '../event/index.js';
+import type { JobFolder } from '../export/index.js';
 import type { Journal } from '../ingest/journal-types.js';
 import type { Quarantine, Replayed } from '../ingest/quarantine.js';
 import type { Store } from '../store/index.js';
@@ -44,6 +45,10 @@ export type ApiDeps = {
   /** Records the changes and applies them, in order, each by itself. */
   readonly writeEntities: (caller: Caller, changes: readonly EntityChange[], meta: RequestMeta) => Promise<readonly EntityOutcome[]>;
   readonly audit: AuditStore;
+  /** Exports that run by themselves, on this node. */
+  readonly exportJobs: JobFolder;
+  /** The revision of the policy in force. */
+  readonly revision: () => string;
   readonly keys: Keys;
   readonly quarantine: QuarantineDesk;
   /** A prom-client registry, or what speaks for several. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { JsonObject } from '../event/index.js';
-import { EXPORT_FORMATS, type ExportFormat, type Manifest, newExporter } from '../export/index.js';
+import { COMPRESSIONS, type Compression, EXPORT_FORMATS, type ExportFormat, type Manifest, newExporter } from '../export/index.js';
 import type { Reach } from '../store/index.js';
 import { filterParameters, filterRecord, readFilter } from './audit-filter.js';
 import { fromStore, recordRead } from './audit-logs.js';
@@ -37,6 +37,7 @@ export const exportRoutes = (deps: ApiDeps): readonly Route[] => [
         properties: {
           ...filterParameters,
           format: { enum: EXPORT_FORMATS, description: 'json where it is absent.' },
+          compression: { enum: Object.keys(COMPRESSIONS), description: 'The file is packed; its digest is that of the packed file.' },
           csv_raw: { enum: ['true', 'false'], description: 'true: cells that a spreadsheet takes for formulas stay as they are.' },
         },
       },
@@ -47,6 +48,9 @@ export const exportRoutes = (deps: ApiDeps): readonly Route[] => [
             'application/json': { type: 'object' },
             'application/x-ndjson': { type: 'string' },
             'text/csv': { type: 'string' },
+            'application/vnd.apache.parquet': { type: 'string' },
+            'application/gzip': { type: 'string' },
+            'application/zstd': { type: 'string' },
           },
           headers: ['Trailer', ...TRAILERS, 'Content-Disposition'],
         },
@@ -62,15 +66,24 @@ const exportEvents = async (ask: Ask, deps: ApiDeps): Promise<Answer> => {
   if (ask.incoming.httpVersionMajor === 1 && ask.incoming.httpVersionMinor === 0)
     return failed(problem(505, 'http.version', 'An export ends with trailers, which need HTTP/1.1.'));
   const format = (ask.query['format'] ?? 'json') as ExportFormat;
+  const compression = ask.query['compression'] as Compression | undefined;
   const details = filterRecord(ask.query);
   const gone = new AbortController();
   ask.outgoing.once('close', () => gone.abort(new Error('The client went away.')));
-  const file = newExporter({}, { store: deps.audit })(read.filter, read.reach, format, { csvRaw: ask.query['csv_raw'] === 'true', signal: gone.signal });
+  const file = newExporter({}, { store: deps.audit })(read.filter, read.reach, format, {
+    csvRaw: ask.query['csv_raw'] === 'true',
+    ...(compression && { compression }),
+    signal: gone.signal,
+  });
 
   // A form's own beginning comes before the store is asked: two pieces in, the store has answered.
   const begun = await fromStore(deps, ask, async () => [await file.chunks.next(), await file.chunks.next()] as const);
   if (!begun.ok) return begun.answer;
-  writeHead(ask.outgoing, ask.requestId, { format, contentType: file.contentType, now: (deps.now ?? Date.now)() });
+  writeHead(ask.outgoing, ask.requestId, {
+    name: compression ? `${format}.${COMPRESSIONS[compression]}` : format,
+    contentType: compression ? `application/${compression}` : file.contentType,
+    now: (deps.now ?? Date.now)(),
+  });
   let bytes = 0;
   try {
     const put = async (part: IteratorResult<Buffer, void>): Promise<void> => {
@@ -100,13 +113,13 @@ const write = async (outgoing: ServerResponse, bytes: Buffer, gone: AbortSignal)
   if (!outgoing.write(bytes)) await once(outgoing, 'drain', { signal: AbortSignal.any([gone, AbortSignal.timeout(STALLED_MS)]) });
 };
 
-type Head = { readonly format: ExportFormat; readonly contentType: string; readonly now: number };
+type Head = { readonly name: string; readonly contentType: string; readonly now: number };
 
-const writeHead = (outgoing: ServerResponse, requestId: string, { format, contentType, now }: Head): void => {
+const writeHead = (outgoing: ServerResponse, requestId: string, { name, contentType, now }: Head): void => {
   const stamp = new Date(now).toISOString().replaceAll(/[-:]|\.\d+/g, '');
   outgoing.writeHead(200, {
     'content-type': contentType,
-    'content-disposition': `attachment; filename="audit-logs-${stamp}.${format}"`,
+    'content-disposition': `attachment; filename="audit-logs-${stamp}.${name}"`,
     'transfer-encoding': 'chunked',
     trailer: TRAILERS.join(', '),
     'cache-control': 'no-store',

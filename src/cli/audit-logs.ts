@@ -150,7 +150,8 @@ Examples:
     withConnection(
       withFilters(new Command('export'))
         .description('export every event that matches, checked to be whole')
-        .addOption(new Option('--format <format>', 'the form of the file').choices(['json', 'jsonl', 'csv']).default('json'))
+        .addOption(new Option('--format <format>', 'the form of the file').choices(['json', 'jsonl', 'csv', 'parquet']).default('json'))
+        .addOption(new Option('--compression <kind>', 'pack the file').choices(['gzip', 'zstd']))
         .option('--csv-raw', 'leave cells that a spreadsheet would take for formulas as they are')
         .option('--output <file>', 'write here, with FILE.manifest.json beside it (standard output without it)'),
     )
@@ -165,12 +166,16 @@ Examples:
   $ verdict audit-logs export --format csv --start 2024-02-01 --end 2024-02-29 --output february.csv
   $ verdict audit-logs export --format jsonl --account acc-lagos | gzip > lagos.jsonl.gz`,
       )
-      .action((options: ConnectionOptions & Filters & { readonly format: string; readonly csvRaw?: boolean; readonly output?: string }) =>
-        exportLogs(connect(options), {
-          format: options.format,
-          query: { ...toQuery(options), ...(options.csvRaw === true && { csv_raw: true }) },
-          ...(options.output !== undefined && { file: options.output }),
-        }),
+      .action(
+        (
+          options: ConnectionOptions &
+            Filters & { readonly format: string; readonly compression?: string; readonly csvRaw?: boolean; readonly output?: string },
+        ) =>
+          exportLogs(connect(options), {
+            format: options.format,
+            query: { ...toQuery(options), ...(options.csvRaw === true && { csv_raw: true }), ...(options.compression && { compression: options.compression }) },
+            ...(options.output !== undefined && { file: options.output }),
+          }),
       ),
   );
   command.addCommand(

@@ -1,47 +1,8 @@
-import { type Event, fromLine, type Json } from '../event/index.js';
-
-type Cell = Json | undefined;
-type Column = readonly [name: string, cell: (event: Event) => Cell];
-
-/** The columns of a CSV export, in the order of the event's fields. Fixed: what is added comes at the end. */
-const COLUMNS: readonly Column[] = [
-  ['id', (event) => event.id],
-  ['timestamp', (event) => event.timestamp],
-  ['recorded', (event) => event.recorded],
-  ['account', (event) => event.account],
-  ['kind', (event) => event.kind],
-  ['actor_type', (event) => event.actor.type],
-  ['actor_id', (event) => event.actor.id],
-  ['actor_email', (event) => event.actor.email],
-  ['actor_ip', (event) => event.actor.ip],
-  ['actor_user_agent', (event) => event.actor.user_agent],
-  ['action', (event) => event.action],
-  ['resource_type', (event) => event.resource.type],
-  ['resource_id', (event) => event.resource.id],
-  ['resource_name', (event) => event.resource.name],
-  ['result', (event) => event.result],
-  ['details', (event) => event.details],
-  ['decision_allow', (event) => event.decision?.allow],
-  ['decision_reasons', (event) => event.decision?.reasons],
-  ['decision_advice', (event) => event.decision?.advice],
-  ['decision_policy', (event) => event.decision?.policy],
-  ['decision_duration_us', (event) => event.decision?.duration_us],
-  ['decision_question', (event) => event.decision?.question],
-  ['decision_facts', (event) => event.decision?.facts],
-  ['caused_by', (event) => event.caused_by],
-  ['request_id', (event) => event.request?.id],
-  ['request_method', (event) => event.request?.method],
-  ['request_path', (event) => event.request?.path],
-  ['request_status', (event) => event.request?.status],
-  ['request_duration_ms', (event) => event.request?.duration_ms],
-  ['region', (event) => event.region],
-  ['source', (event) => event.source],
-  ['log', (event) => event.log],
-  ['seq', (event) => event.seq],
-];
+import { fromLine } from '../event/index.js';
+import { type Cell, COLUMNS, type Column } from './columns.js';
 
 /** The names of the columns, in order. */
-export const CSV_COLUMNS: readonly string[] = COLUMNS.map(([name]) => name);
+export const CSV_COLUMNS: readonly string[] = COLUMNS.map(({ name }) => name);
 
 /** The header row (RFC 4180, section 2.3). */
 export const csvHeader = `${CSV_COLUMNS.join(',')}\r\n`;
@@ -74,6 +35,6 @@ export const csvLine = (cells: readonly string[]): string => `${cells.map((cell)
 export const csvRow = (line: string, raw: boolean): string => {
   const event = fromLine(line);
   let row = cellOf(event.id, raw);
-  for (let column = 1; column < COLUMNS.length; column += 1) row += `,${cellOf((COLUMNS[column] as Column)[1](event), raw)}`;
+  for (let column = 1; column < COLUMNS.length; column += 1) row += `,${cellOf((COLUMNS[column] as Column).cell(event), raw)}`;
   return `${row}\r\n`;
 };

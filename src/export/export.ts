@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { EventFilter, Reach, Store } from '../store/index.js';
+import { type Compression, compressed } from './compress.js';
 import { type ExportFormat, formatOf } from './formats.js';
 
 export type ExporterConfig = {
@@ -11,6 +12,7 @@ export type ExporterConfig = {
 /** What an export held, when it is whole. */
 export type Manifest = {
   readonly format: ExportFormat;
+  readonly compression?: Compression;
   readonly rows: number;
   readonly bytes: number;
   /** SHA-256 of every byte, in hex. */
@@ -30,6 +32,8 @@ export type Export = {
 export type ExportOptions = {
   /** Leave what looks like a spreadsheet formula as it is. */
   readonly csvRaw?: boolean;
+  /** Packs the file; its digest and its bytes are those of the packed one. */
+  readonly compression?: Compression;
   readonly signal?: AbortSignal;
 };
 
@@ -51,6 +55,7 @@ export const newExporter =
   (filter: EventFilter, reach: Reach, name: ExportFormat, options: ExportOptions = {}): Export => {
     const format = formatOf(name, { csvRaw: options.csvRaw ?? false });
     const scan = store.scan(filter, reach, { ...config, ...(options.signal ? { signal: options.signal } : {}) });
+    const packing = options.compression ? { compression: options.compression } : {};
     let manifest: Manifest | undefined;
     let rows = 0;
 
@@ -61,18 +66,19 @@ export const newExporter =
         rows += countLines(lines);
         await turn();
       }
-      if (format.end) yield Buffer.from(format.end);
+      const end = format.end();
+      if (end.length > 0) yield Buffer.from(end);
     }
 
     async function* chunks(): AsyncGenerator<Buffer, void, void> {
       const hash = createHash('sha256');
       let bytes = 0;
-      for await (const chunk of formatted()) {
+      for await (const chunk of compressed(formatted(), options.compression)) {
         hash.update(chunk);
         bytes += chunk.length;
         yield chunk;
       }
-      manifest = { format: name, rows, bytes, sha256: hash.digest('hex'), recorded_until: new Date(scan.recorded).toISOString() };
+      manifest = { format: name, ...packing, rows, bytes, sha256: hash.digest('hex'), recorded_until: new Date(scan.recorded).toISOString() };
     }
 
     return { contentType: format.contentType, chunks: chunks(), manifest: () => manifest };

@@ -1,4 +1,5 @@
 import { csvHeader, csvRow } from './csv.js';
+import { newParquet } from './parquet.js';
 import { saltsAt, shownLine } from './shown-line.js';
 
 /** Turns lines as they were recorded into an export's bytes. */
@@ -7,8 +8,10 @@ export type Format = {
   readonly begin: string;
   /** Whole lines, each ended by a newline; `first`: nothing was written before them. */
   readonly lines: (lines: Buffer, first: boolean) => Buffer;
-  readonly end: string;
+  readonly end: () => string | Buffer;
 };
+
+const nothing = (): string => '';
 
 const LF = 10;
 const COMMA = 44;
@@ -49,20 +52,27 @@ const csv = (raw: boolean): Format => ({
     for (const line of lines.toString('utf8', 0, lines.length - 1).split('\n')) rows += csvRow(line, raw);
     return Buffer.from(rows);
   },
-  end: '',
+  end: nothing,
 });
 
-/** The formats of an export; `csvRaw` leaves what looks like a formula as it is. */
+const parquet = (): Format => {
+  const file = newParquet();
+  return { contentType: 'application/vnd.apache.parquet', begin: '', lines: file.lines, end: file.end };
+};
+
+/** A form of an export, made anew for each file; `csvRaw` leaves what looks like a formula as it is. */
 export const formatOf = (name: ExportFormat, { csvRaw }: { readonly csvRaw: boolean }): Format => {
   switch (name) {
     case 'json':
-      return { contentType: 'application/json', begin: '{"data":{"events":[\n', lines: (lines, first) => withoutSalts(lines, true, first), end: ']}}\n' };
+      return { contentType: 'application/json', begin: '{"data":{"events":[\n', lines: (lines, first) => withoutSalts(lines, true, first), end: () => ']}}\n' };
     case 'jsonl':
-      return { contentType: 'application/x-ndjson', begin: '', lines: (lines) => withoutSalts(lines, false, true), end: '' };
+      return { contentType: 'application/x-ndjson', begin: '', lines: (lines) => withoutSalts(lines, false, true), end: nothing };
     case 'csv':
       return csv(csvRaw);
+    case 'parquet':
+      return parquet();
   }
 };
 
-export const EXPORT_FORMATS = ['json', 'jsonl', 'csv'] as const;
+export const EXPORT_FORMATS = ['json', 'jsonl', 'csv', 'parquet'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];

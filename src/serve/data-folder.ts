@@ -35,6 +35,7 @@ export type DataFolder = {
   readonly ingest: string;
   readonly quarantine: string;
   readonly usage: string;
+  readonly exports: string;
   readonly policy: string;
   readonly store: string;
   /** Notes the family's processes, so that a start after a crash can end what is left of them. */
@@ -50,6 +51,7 @@ export const layout = (path: string) => ({
   ingest: join(path, 'ingest'),
   quarantine: join(path, 'quarantine'),
   usage: join(path, 'usage'),
+  exports: join(path, 'exports'),
   policy: join(path, 'policy'),
   store: join(path, 'store'),
 });

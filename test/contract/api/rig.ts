@@ -14,6 +14,7 @@ import { localDirectory } from '../../../src/evaluate/directory/local.js';
 import { readInput } from '../../../src/evaluate/input-json.js';
 import type { Event, EventDraft } from '../../../src/event/index.js';
 import { place } from '../../../src/event/index.js';
+import { jobFolder } from '../../../src/export/index.js';
 import { openJournal } from '../../../src/ingest/journal.js';
 import type { Journal } from '../../../src/ingest/journal-types.js';
 import { guard } from '../../peers/guard.js';
@@ -118,6 +119,8 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
         throw new Error('no store here');
       },
     },
+    exportJobs: jobFolder(join(folder, 'exports')),
+    revision: () => 'r1',
     keys: apiKeys({ directory, write: (_caller, changes) => directory.apply(changes) }),
     quarantine: {
       list: async ({ limit }) =>

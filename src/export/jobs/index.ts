@@ -1,0 +1,3 @@
+export { type JobFolder, jobFolder } from './folder.js';
+export { type ExportJob, hasEnded, type JobManifest, type JobState, type Part } from './job.js';
+export { exportRunner, type RunnerConfig, type RunnerDeps } from './runner.js';
