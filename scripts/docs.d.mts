@@ -1,4 +1,4 @@
-import type { ItemSetting, Setting } from '../src/cli/settings.js';
+import type { ItemSettings, Setting } from '../src/cli/settings.js';
 
 /** docs/configuration.md for these settings. */
-export const renderConfiguration: (settings: readonly Setting[], issuers: readonly ItemSetting[], keys: readonly ItemSetting[]) => string;
+export const renderConfiguration: (settings: readonly Setting[], listed: ItemSettings) => string;

@@ -18,7 +18,7 @@ const row = (setting) => {
 const items = (settings) => settings.map(({ name, fallback, description }) => `| \`${name}\` | ${fallback} | ${cell(description)} |`).join('\n');
 
 /** docs/configuration.md for these settings. */
-export const renderConfiguration = (settings, issuers, keys) => `# Configuration
+export const renderConfiguration = (settings, { issuers, endUserIssuers, verificationKeys }) => `# Configuration
 
 Made by \`npm run docs\` from \`src/config.ts\`; a test proves that it is current.
 
@@ -64,18 +64,26 @@ Each of \`auth.issuers\` has:
 | --- | --- | --- |
 ${items(issuers)}
 
+## Issuers of end users' JWTs
+
+Each of \`end_users.issuers\` has:
+
+| key | default | what it is |
+| --- | --- | --- |
+${items(endUserIssuers)}
+
 ## Keys that bundles are signed with
 
 Each of \`policy.verification_keys\` has:
 
 | key | default | what it is |
 | --- | --- | --- |
-${items(keys)}
+${items(verificationKeys)}
 `;
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  const { issuerSettings, settings, verificationKeySettings } = await import('../dist/cli/settings.js');
+  const { listedSettings, settings } = await import('../dist/cli/settings.js');
   const file = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
-  writeFileSync(file, renderConfiguration(settings(), issuerSettings(), verificationKeySettings()));
+  writeFileSync(file, renderConfiguration(settings(), listedSettings()));
   console.log(`${file} is written.`);
 }

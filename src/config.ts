@@ -8,6 +8,8 @@ const file = { type: 'string', default: '' } as const;
 const flag = (fallback: boolean, description: string) => ({ type: 'boolean', default: fallback, description }) as const;
 const section = (properties: object) => ({ type: 'object', additionalProperties: false, default: {}, properties }) as const;
 
+const ALGORITHMS = ['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const;
+
 /** Every key of verdict.yaml with its type, bounds, default and meaning. */
 export const configSchema = {
   type: 'object',
@@ -51,7 +53,7 @@ export const configSchema = {
             jwks: { type: 'string', minLength: 1, description: 'URL (https, or http on loopback) or file of the JWK set.' },
             algorithms: {
               type: 'array',
-              items: { enum: ['ES256', 'ES384', 'ES512', 'EdDSA', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] },
+              items: { enum: ALGORITHMS },
               minItems: 1,
               default: ['ES256', 'EdDSA', 'RS256'],
               description: 'The signatures to accept.',
@@ -63,6 +65,42 @@ export const configSchema = {
           },
         },
       },
+    }),
+    end_users: section({
+      cookie: { type: 'string', default: '', description: 'A cookie that carries the token where there is no Authorization header; empty: none does.' },
+      cache_seconds: seconds(60, 'How long a checked JWT of an end user is known, at most; never beyond its exp.'),
+      issuers: {
+        type: 'array',
+        default: [],
+        description:
+          "Who may issue the JWTs of the platform's end users, whom the gateway and the proxies ask about. Tokens whose hash stands in the directory need none.",
+        items: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['issuer', 'audience', 'jwks'],
+          properties: {
+            issuer: { type: 'string', minLength: 1, description: 'The `iss` of its tokens.' },
+            audience: { type: 'string', minLength: 1, description: 'The `aud` that its tokens have.' },
+            jwks: { type: 'string', minLength: 1, description: 'URL (https, or http on loopback) or file of the JWK set.' },
+            algorithms: {
+              type: 'array',
+              items: { enum: ALGORITHMS },
+              minItems: 1,
+              default: ['ES256', 'EdDSA', 'RS256'],
+              description: 'The signatures to accept.',
+            },
+            subject_type: { type: 'string', minLength: 1, default: 'user', description: "The type of the question's subject." },
+            subject_claim: { type: 'string', minLength: 1, default: 'sub', description: "The claim with the subject's id." },
+            account_claim: { type: 'string', default: 'account', description: 'The claim with the account that is acted in; empty: none.' },
+            email_claim: { type: 'string', default: 'email', description: 'The claim with the e-mail address; empty: none.' },
+            token_claim: { type: 'string', default: '', description: 'The claim with the id of the token in the directory; empty: none.' },
+            clock_tolerance_seconds: { type: 'number', minimum: 0, maximum: 300, default: 5, description: 'How far its clock may be off.' },
+          },
+        },
+      },
+    }),
+    routes: section({
+      file: { ...file, description: "The route table (YAML), or the upstream's OpenAPI document (JSON or YAML) with x-verdict-action." },
     }),
     policy: section({
       bundle: {
@@ -199,6 +237,22 @@ export type IssuerConfig = {
   readonly clock_tolerance_seconds: number;
 };
 
+/** Who may issue the tokens of end users, and what of their claims says who they are. */
+export type EndUserIssuerConfig = {
+  readonly issuer: string;
+  readonly audience: string;
+  readonly jwks: string;
+  readonly algorithms: readonly string[];
+  readonly subject_type: string;
+  readonly subject_claim: string;
+  readonly account_claim: string;
+  readonly email_claim: string;
+  readonly token_claim: string;
+  readonly clock_tolerance_seconds: number;
+};
+
+export type EndUsersConfig = { readonly issuers: readonly EndUserIssuerConfig[]; readonly cookie: string; readonly cache_seconds: number };
+
 export type KafkaConfig = {
   readonly brokers: readonly string[];
   readonly client_id: string;
@@ -261,6 +315,8 @@ export type Config = {
   };
   readonly auth: { readonly cache_seconds: number; readonly issuers: readonly IssuerConfig[] };
   readonly policy: PolicyConfig;
+  readonly end_users: EndUsersConfig;
+  readonly routes: { readonly file: string };
   readonly decision: { readonly workers: number };
   readonly directory: { readonly max_staleness: number };
   readonly journal: { readonly durability: 'disk' | 'kafka'; readonly max_bytes: number };

@@ -11,8 +11,14 @@ export type Verified = { readonly ok: true; readonly caller: Caller; readonly un
 
 export type VerifyJwt = (token: string, now: number) => Promise<Verified>;
 
-type Issuer = IssuerConfig & { readonly keys: KeySet };
-type Unproven = { readonly issuer: Issuer; readonly alg: string; readonly kid: string | undefined };
+/** What must be known of an issuer to prove its tokens, whatever their claims are for. */
+export type ProvenIssuer = Pick<IssuerConfig, 'issuer' | 'audience' | 'jwks' | 'algorithms' | 'clock_tolerance_seconds'>;
+
+/** A token whose signature, issuer, audience and times hold, with its claims; or why not. */
+export type Proven<I extends ProvenIssuer> = { readonly ok: true; readonly claims: JWTPayload; readonly issuer: I; readonly until: number } | Refused;
+
+type WithKeys<I> = { readonly config: I; readonly keys: KeySet };
+type Unproven<I> = { readonly issuer: WithKeys<I>; readonly alg: string; readonly kid: string | undefined };
 
 /** Signatures checked at once, and tokens that may wait for it. */
 const VERIFYING = { atOnce: 2, waiting: 512 };
@@ -42,24 +48,24 @@ const timesFault = (claims: JWTPayload, tolerance: number, now: number): Refused
   return claims.nbf !== undefined && (claims.nbf - tolerance) * 1000 > now ? invalid('the token is not valid yet (nbf)') : undefined;
 };
 
-const callerOf = (claims: JWTPayload, issuer: Issuer): Verified => {
-  const { sub, exp } = claims;
-  if (typeof sub !== 'string' || sub === '') return invalid('the token has no subject (sub)');
+const expiryOf = ({ exp }: JWTPayload): number => Math.min((exp as number) * 1000, END_OF_TIME);
+
+const callerOf = (claims: JWTPayload, issuer: IssuerConfig, until: number): Verified => {
+  const sub = claims.sub as string;
   const id = `jwt:${issuer.issuer}#${sub}`;
   if (!isCallerId(id)) return invalid('the token’s subject is too long or has control characters');
   const named = claims[issuer.name_claim];
   const name = typeof named === 'string' && named !== '' ? named : sub.slice(0, 128);
   const fault = nameFault(name);
   if (fault) return invalid(`the token’s name claim ${fault}`);
-  const expires = Math.min((exp as number) * 1000, END_OF_TIME);
   const caller: Caller = {
     id,
     name,
     accounts: accountsOf(claims[issuer.accounts_claim]),
     permissions: permissionsOf(claims[issuer.permissions_claim]),
-    expires,
+    expires: expiryOf(claims),
   };
-  return { ok: true, caller, until: expires + issuer.clock_tolerance_seconds * 1000 };
+  return { ok: true, caller, until };
 };
 
 const decode = (token: string): { readonly claims: JWTPayload; readonly alg: string; readonly kid: string | undefined } | undefined => {
@@ -73,43 +79,52 @@ const decode = (token: string): { readonly claims: JWTPayload; readonly alg: str
 };
 
 /**
- * Checks JWTs (RFC 7519, with the counsel of RFC 8725): issuer, audience, times with tolerance, a subject, an
+ * Proves JWTs (RFC 7519, with the counsel of RFC 8725): issuer, audience, times with tolerance, a subject, an
  * algorithm that the issuer is pinned to, and the signature by a key of the issuer's set. What can be told from the
- * unproven claims is told first, so that made-up tokens rarely cost a signature. Throws ConfigError for a bad `jwks`.
+ * unproven claims is told first, so that made-up tokens rarely cost a signature. `place` names the configuration where
+ * the issuers stand. Throws ConfigError for a bad `jwks`.
  */
-export const jwtVerifier = (configured: readonly IssuerConfig[], deps: KeySetDeps): VerifyJwt => {
+export const jwtProver = <I extends ProvenIssuer>(
+  configured: readonly I[],
+  place: string,
+  deps: KeySetDeps,
+): ((token: string, now: number) => Promise<Proven<I>>) => {
   const sets = new Map<string, KeySet>();
-  const setFor = (place: string): KeySet => {
-    const keys = sets.get(place) ?? keySet(place, deps);
-    sets.set(place, keys);
+  const setFor = (at: string): KeySet => {
+    const keys = sets.get(at) ?? keySet(at, deps);
+    sets.set(at, keys);
     return keys;
   };
-  const issuers: readonly Issuer[] = configured.map((issuer) => ({ ...issuer, keys: setFor(issuer.jwks) }));
+  const issuers: readonly WithKeys<I>[] = configured.map((config) => ({ config, keys: setFor(config.jwks) }));
   const inTurn = turns(VERIFYING);
 
-  const screen = (token: string, now: number): Unproven | Refused => {
+  const screen = (token: string, now: number): Unproven<I> | Refused => {
     const decoded = decode(token);
     if (!decoded) return invalid('it is no JWT that can be read');
     const { claims, alg, kid } = decoded;
-    const ofIssuer = issuers.filter(({ issuer }) => issuer === claims.iss);
-    if (ofIssuer.length === 0) return invalid('the token’s issuer is not among auth.issuers');
+    const ofIssuer = issuers.filter(({ config }) => config.issuer === claims.iss);
+    if (ofIssuer.length === 0) return invalid(`the token’s issuer is not among ${place}`);
     const audiences = typeof claims.aud === 'string' ? [claims.aud] : strings(claims.aud);
-    const issuer = ofIssuer.find(({ audience }) => audiences.includes(audience));
+    const issuer = ofIssuer.find(({ config }) => audiences.includes(config.audience));
     if (!issuer) return invalid('the token is meant for another audience');
-    if (!issuer.algorithms.includes(alg)) return invalid('the token’s algorithm is none that its issuer is pinned to');
-    return timesFault(claims, issuer.clock_tolerance_seconds, now) ?? { issuer, alg, kid };
+    if (!issuer.config.algorithms.includes(alg)) return invalid('the token’s algorithm is none that its issuer is pinned to');
+    return timesFault(claims, issuer.config.clock_tolerance_seconds, now) ?? { issuer, alg, kid };
   };
 
-  const verify = async (token: string, { issuer, alg, kid }: Unproven, now: number): Promise<Verified> => {
+  const verify = async (token: string, { issuer, alg, kid }: Unproven<I>, now: number): Promise<Proven<I>> => {
+    const { config } = issuer;
     const found = await issuer.keys.find({ alg, ...(kid !== undefined && { kid }) });
     if (found.found === 'unavailable') return NO_KEYS;
     if (found.found === 'several') return invalid('the token names no key (kid), and its issuer has several');
     if (found.found === 'none') return invalid('its issuer has no such key');
-    const options = { issuer: issuer.issuer, audience: issuer.audience, algorithms: [...issuer.algorithms], clockTolerance: issuer.clock_tolerance_seconds };
+    const options = { issuer: config.issuer, audience: config.audience, algorithms: [...config.algorithms], clockTolerance: config.clock_tolerance_seconds };
     const proven = inTurn(() => jwtVerify(token, found.key, { ...options, requiredClaims: ['exp', 'sub'], currentDate: new Date(now) }));
     if (!proven) return BUSY;
     return proven.then(
-      ({ payload }) => callerOf(payload, issuer),
+      ({ payload }): Proven<I> => {
+        if (typeof payload.sub !== 'string' || payload.sub === '') return invalid('the token has no subject (sub)');
+        return { ok: true, claims: payload, issuer: config, until: expiryOf(payload) + config.clock_tolerance_seconds * 1000 };
+      },
       () => invalid('the token’s signature or claims do not hold'),
     );
   };
@@ -117,5 +132,14 @@ export const jwtVerifier = (configured: readonly IssuerConfig[], deps: KeySetDep
   return async (token, now) => {
     const screened = screen(token, now);
     return 'ok' in screened ? screened : verify(token, screened, now);
+  };
+};
+
+/** Checks the JWTs of those who call Verdict, and reads from their claims who they are: see {@link jwtProver}. */
+export const jwtVerifier = (configured: readonly IssuerConfig[], deps: KeySetDeps): VerifyJwt => {
+  const prove = jwtProver(configured, 'auth.issuers', deps);
+  return async (token, now) => {
+    const proven = await prove(token, now);
+    return proven.ok ? callerOf(proven.claims, proven.issuer, proven.until) : proven;
   };
 };

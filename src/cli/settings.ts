@@ -60,13 +60,20 @@ export const settings = (): readonly Setting[] => collect(configSchema as Schema
 /** One key of what stands in a list or under an id. */
 export type ItemSetting = { readonly name: string; readonly fallback: string; readonly description: string };
 
-/** Every key of an issuer, in the schema's order. */
-export const issuerSettings = (): readonly ItemSetting[] => itemSettings(sectionOf('auth')?.['issuers']?.items);
+/** What stands in the lists and under the ids of the configuration, each key in the schema's order. */
+export type ItemSettings = {
+  readonly issuers: readonly ItemSetting[];
+  readonly endUserIssuers: readonly ItemSetting[];
+  readonly verificationKeys: readonly ItemSetting[];
+};
 
-/** Every key of a pinned key, in the schema's order. */
-export const verificationKeySettings = (): readonly ItemSetting[] => {
-  const { additionalProperties: item } = sectionOf('policy')?.['verification_keys'] ?? {};
-  return itemSettings(typeof item === 'object' ? item : undefined);
+export const listedSettings = (): ItemSettings => {
+  const { additionalProperties: key } = sectionOf('policy')?.['verification_keys'] ?? {};
+  return {
+    issuers: itemSettings(sectionOf('auth')?.['issuers']?.items),
+    endUserIssuers: itemSettings(sectionOf('end_users')?.['issuers']?.items),
+    verificationKeys: itemSettings(typeof key === 'object' ? key : undefined),
+  };
 };
 
 const sectionOf = (name: string): Schema['properties'] => (configSchema as Schema).properties?.[name]?.properties;

@@ -62,6 +62,7 @@ const token = {
   type: 'object',
   properties: {
     owner: name,
+    hash: { type: 'string', pattern: '^[0-9a-f]{64}$' },
     scope: { enum: SCOPES },
     services: names,
     created: time,

@@ -45,7 +45,7 @@ export type Databases = {
   readonly entities: Database<string, Key>;
   readonly marks: Database<Mark, Key>;
   readonly accounts: Database<string, [account: string, type: string, id: string]>;
-  /** ACL entries by whom they are granted to: see {@link granteeKey}. */
+  /** ACL entries by whom they are granted to (see {@link granteeKey}), and tokens by their hash (see {@link hashKey}). */
   readonly grantees: Database<string, [grantee: string, id: string]>;
   readonly outcomes: Database<Remembered, string>;
   readonly times: Database<string, [time: number, name: string]>;
@@ -80,23 +80,34 @@ export const granteeKey = (account: string, grantee: string): string =>
     .update(JSON.stringify([account, grantee]))
     .digest('base64url');
 
-/** Where an ACL entry stands among the grantees; undefined for what is none, or is granted to nobody. */
+/** A token's hash, apart from every grantee. */
+export const hashKey = (hash: string): string => `token:${hash}`;
+
+/** Where an ACL entry stands among the grantees, or a token with a hash; undefined for what is neither, or is granted to nobody. */
 const granteeOf = (entity: Entity | undefined): string | undefined => {
+  if (entity?.type === 'token') {
+    const hash = entity.properties['hash'];
+    return typeof hash === 'string' ? hashKey(hash) : undefined;
+  }
   const grantee = entity?.type === 'acl' ? entity.properties['grantee'] : undefined;
   return entity?.account === undefined || typeof grantee !== 'string' ? undefined : granteeKey(entity.account, grantee);
 };
 
-/** Environments from before there were grantees get them at their first opening; `set` keeps them from then on. */
+/** What the index holds: ACL entries since 1, tokens since 2. */
+const INDEXED = '2';
+
+/** Environments from before the index held all of this get it at their first opening; `set` keeps it from then on. */
 export const indexGrantees = (db: Databases): void => {
-  if (db.notes.get('grantees') !== undefined) return;
+  if (db.notes.get('grantees') === INDEXED) return;
   db.root.transactionSync(() => {
-    if (db.notes.get('grantees') !== undefined) return;
-    for (const { key, value } of db.entities.getRange({ start: ['acl', ''] as Key })) {
-      if (key[0] !== 'acl') break;
-      const grantee = granteeOf((JSON.parse(value) as Stored).e);
-      if (grantee !== undefined) db.grantees.putSync([grantee, key[1]], '');
-    }
-    db.notes.putSync('grantees', '1');
+    if (db.notes.get('grantees') === INDEXED) return;
+    for (const type of ['acl', 'token'])
+      for (const { key, value } of db.entities.getRange({ start: [type, ''] as Key })) {
+        if (key[0] !== type) break;
+        const grantee = granteeOf((JSON.parse(value) as Stored).e);
+        if (grantee !== undefined) db.grantees.putSync([grantee, key[1]], '');
+      }
+    db.notes.putSync('grantees', INDEXED);
   });
 };
 

@@ -3,6 +3,7 @@ import { newUlid } from '../../event/index.js';
 import {
   type CopyWriter,
   granteeKey,
+  hashKey,
   indexGrantees,
   type Key,
   openDatabases,
@@ -25,7 +26,7 @@ const CACHED = { entities: 20_000, characters: 32 * 2 ** 20 };
 const CLOCK_MS = 5_000;
 
 /** One LMDB environment with a directory in it. Several processes of a node open the same one. */
-export type Copy = Pick<Directory, 'get' | 'list' | 'grantedTo' | 'generation' | 'isEmpty' | 'close'> & {
+export type Copy = Pick<Directory, 'get' | 'list' | 'grantedTo' | 'tokenOf' | 'generation' | 'isEmpty' | 'close'> & {
   /** This node's name in the environment: a ULID, made with it. */
   readonly node: string;
   readonly state: (type: string, id: string) => EntityState | undefined;
@@ -196,6 +197,17 @@ export const openCopy = (path: string, now: () => number = Date.now): Copy => {
     return found;
   };
 
+  const tokenOf: Directory['tokenOf'] = (hash) => {
+    refresh();
+    const key = hashKey(hash);
+    for (const [of, id] of db.grantees.getKeys({ start: [key, ''] as [string, string] })) {
+      if (of !== key) return undefined;
+      const token = get('token', id);
+      if (token?.properties['hash'] === hash) return token;
+    }
+    return undefined;
+  };
+
   const isEmpty = (): boolean => {
     refresh();
     const [first] = db.entities.getKeys({ limit: 1 });
@@ -210,6 +222,7 @@ export const openCopy = (path: string, now: () => number = Date.now): Copy => {
     get,
     list,
     grantedTo,
+    tokenOf,
     isEmpty,
     generation: () => {
       refresh();

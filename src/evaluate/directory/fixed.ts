@@ -25,6 +25,7 @@ export const fixedDirectory = (entities: readonly WrittenEntity[]): Directory =>
         .filter(({ id }) => after === undefined || Buffer.compare(Buffer.from(id), Buffer.from(after)) > 0)
         .slice(0, limit),
     grantedTo: (account, grantee) => grantees.get(JSON.stringify([account, grantee])) ?? [],
+    tokenOf: (hash) => sorted.find((one) => one.type === 'token' && one.properties['hash'] === hash),
     apply: async (changes) => changes.map(() => ({ outcome: 'unavailable', reason: READ_ONLY })),
     outcomeOf: () => undefined,
     staleness: () => 0,

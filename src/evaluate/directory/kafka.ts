@@ -187,6 +187,7 @@ export const kafkaDirectory = (config: KafkaDirectoryConfig, deps: { readonly ka
     get: copy.get,
     list: copy.list,
     grantedTo: copy.grantedTo,
+    tokenOf: copy.tokenOf,
     isEmpty: copy.isEmpty,
     generation: copy.generation,
     staleness: () => ageOf(copy.heartbeat(), now()),

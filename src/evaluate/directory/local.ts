@@ -37,6 +37,7 @@ export const localDirectory = ({ path }: LocalDirectoryConfig, deps: { readonly 
     get: copy.get,
     list: copy.list,
     grantedTo: copy.grantedTo,
+    tokenOf: copy.tokenOf,
     isEmpty: copy.isEmpty,
     generation: copy.generation,
     staleness: () => 0,

@@ -40,6 +40,8 @@ export type Directory = {
   readonly list: (type: string, options: { readonly account?: string; readonly after?: string; readonly limit: number }) => readonly Entity[];
   /** The account's ACL entries (type `acl`) whose `grantee` is this one, such as `user/usr-2` or `group/ops`, in order of id. */
   readonly grantedTo: (account: string, grantee: string) => readonly Entity[];
+  /** The entity of type `token` whose `hash` (SHA-256 of the token, in small hexadecimal letters) is this; of several with one hash, the first by id. */
+  readonly tokenOf: (hash: string) => Entity | undefined;
   /** Applies changes in order, each by itself; resolves when all are durable and readable on this node. */
   readonly apply: (changes: readonly EntityChange[]) => Promise<readonly EntityOutcome[]>;
   /** What became of a change, if this node still knows (it keeps outcomes for two days). */

@@ -1,0 +1,70 @@
+import type { Question } from '../evaluate/index.js';
+import type { Json } from '../event/index.js';
+import type { EndUser, Pick, RouteMatch, RouteRequest } from './types.js';
+import { filled, type Sources, sayPick, valueAt } from './values.js';
+
+/** The questions that a request asks, in order; or what was missing in it. */
+export type Asked =
+  | { readonly ok: true; readonly questions: readonly Question[] }
+  | { readonly ok: false; readonly status: 400; readonly code: 'route.value_missing' | 'route.value_invalid'; readonly message: string };
+
+/** The most questions of one request, as many as a batch of AuthZEN's may have. */
+export const MOST_QUESTIONS = 1_000;
+const ACTION = /^[a-z0-9_.-]{1,128}$/;
+const MOST_ID = 256;
+
+const missing = (pick: Pick, what: string): Asked => ({
+  ok: false,
+  status: 400,
+  code: 'route.value_missing',
+  message: `The ${what} is read from ${sayPick(pick)}, which this request does not have.`,
+});
+const invalid = (message: string): Asked => ({ ok: false, status: 400, code: 'route.value_invalid', message });
+
+const pickedInto = (picks: { readonly [name: string]: Pick }, sources: Sources): { readonly [name: string]: Json } => {
+  const values: Record<string, Json> = {};
+  for (const [name, pick] of Object.entries(picks)) {
+    const value = valueAt(pick, sources);
+    if (value !== undefined) values[name] = value;
+  }
+  return values;
+};
+
+/** The ids that the question is asked about, one by one. */
+const idsOf = (match: RouteMatch, sources: Sources): Asked | readonly string[] => {
+  const { each, resource } = match.route;
+  if (!each) {
+    const id = filled(resource?.id ?? [], sources);
+    return 'missing' in id ? missing(id.missing, 'id of the resource') : [id.text];
+  }
+  const list = valueAt(each, sources);
+  if (list === undefined) return missing(each, 'list of resources');
+  if (!Array.isArray(list) || list.length === 0 || list.length > MOST_QUESTIONS)
+    return invalid(`${sayPick(each)} must be a list of 1 to ${MOST_QUESTIONS} ids.`);
+  if (!list.every((id) => typeof id === 'string' && id !== '')) return invalid(`${sayPick(each)} must be a list of ids, each a text that is not empty.`);
+  return list as readonly string[];
+};
+
+/** The questions that a matched request asks on behalf of its end user. The match must not be of a public route. */
+export const questionsOf = (match: RouteMatch, request: RouteRequest, user: EndUser): Asked => {
+  const { route } = match;
+  const sources: Sources = { match, request };
+  const action = filled(route.action ?? [], sources);
+  if ('missing' in action) return missing(action.missing, 'action');
+  if (!ACTION.test(action.text))
+    return invalid(`The action would be "${action.text.slice(0, 64)}", but actions are made of a-z, 0-9, dot, dash and underscore.`);
+  const account = route.account && filled(route.account, sources);
+  if (account && 'missing' in account) return missing(account.missing, 'account');
+  const ids = idsOf(match, sources);
+  if ('ok' in ids) return ids;
+  if (ids.some((id) => id.length > MOST_ID)) return invalid(`An id of a resource is longer than ${MOST_ID} characters.`);
+  const properties = pickedInto(route.properties, sources);
+  const claimed = account?.text ?? user.account;
+  const context = {
+    ...pickedInto(route.context, sources),
+    ...(claimed !== undefined && { account: claimed }),
+    ...(user.token !== undefined && { token: user.token }),
+  };
+  const { type } = route.resource as NonNullable<typeof route.resource>;
+  return { ok: true, questions: ids.map((id) => ({ subject: user.subject, action: { name: action.text }, resource: { type, id, properties }, context })) };
+};
