@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type ApiDeps, createApi, type PartStatus, type RequestMeta } from './api/index.js';
-import { apiKeys, authenticator, type Caller, clientAddress, lastUse, readKey, refusals, showKey, tlsContext } from './caller/index.js';
+import { apiKeys, authenticator, clientAddress, lastUse, readKey, refusals, showKey, tlsContext } from './caller/index.js';
 import {
   createDecide,
+  createQuery,
+  createSearch,
+  type DecideDeps,
   type Directory,
   type Entity,
   kafkaDirectory,
@@ -17,9 +20,12 @@ import {
 } from './evaluate/index.js';
 import { type JsonObject, MAX_EVENT_BYTES } from './event/index.js';
 import { jobFolder } from './export/index.js';
+import { gatewayFront } from './gateway-front.js';
 import { findGaps, type Journal, journalHeads, kafkaQuarantine, lmdbQuarantine, openJournal, type Quarantine, replay } from './ingest/index.js';
 import { kafkaClient } from './kafka/index.js';
+import { opaContracts, opaFront } from './opa-api/index.js';
 import { policyRules } from './policy-source.js';
+import { proxyFronts } from './proxy-fronts.js';
 import { journalSlots, layout } from './serve/data-folder.js';
 import { evaluationFront } from './serve/evaluation-front.js';
 import { type Start, toSupervisor } from './serve/messages.js';
@@ -79,15 +85,17 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
   const authenticate = authenticator({ auth: config.auth, admin_token: start.adminToken }, { directory, lastUse: uses, warn });
   const addressOf = clientAddress(config.http.trusted_proxies);
   const guard = await loadGuard();
-  const decide = createDecide({
+  const underway = counted(journal.append);
+  const deciding: DecideDeps = {
     guard,
     policy: policy.current,
     directory,
-    append: (drafts) => journal.append(drafts),
+    append: underway.append,
     maxStalenessMs: config.directory.max_staleness * 1000,
     region: config.region,
     observe: metrics.decided,
-  });
+  };
+  const decide = createDecide(deciding);
 
   const nodesHeads = async () => {
     const slots = journalSlots(config.data_dir, start.slots).filter((one) => one !== slot);
@@ -97,7 +105,12 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
 
   let others: readonly PartStatus[] = [];
   let onText: (id: number, text: string) => void = () => undefined;
-  const own = (): readonly PartStatus[] => [journalStatus(journal, config.journal.max_bytes), directoryStatus(directory, config.directory.max_staleness)];
+  const gateway = await gatewayFront(start, { directory, journal, decide, writing, addressOf, refused: turnedAway.refused, registry: metrics.registry, log });
+  const own = (): readonly PartStatus[] => [
+    journalStatus(journal, config.journal.max_bytes),
+    directoryStatus(directory, config.directory.max_staleness),
+    ...(gateway ? [gateway.status()] : []),
+  ];
   const api = createApi(
     { publicUrl: config.http.public_url, version: version() },
     {
@@ -106,6 +119,7 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
       refused: turnedAway.refused,
       clientAddress: addressOf,
       decide,
+      search: createSearch({ ...deciding, append: (drafts) => journal.append(drafts), isBusy: underway.isAny }),
       journal,
       directory,
       writeEntities: write,
@@ -124,11 +138,12 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
       log,
       observe: metrics.requested,
     },
+    opaContracts,
   );
-  const front = evaluationFront(
-    { authenticate, decide, addressOf, refused: (caller: Caller | undefined, call) => turnedAway.refused(caller, call), observe: metrics.answered },
-    (request, response) => void api.nodeListener(request, response),
-  );
+  const fronts = { authenticate, addressOf, refused: turnedAway.refused, observe: metrics.answered, log };
+  const proxies = proxyFronts(config, { ...fronts, directory, journal, decide, guard }, (request, response) => void api.nodeListener(request, response));
+  const opa = opaFront({ entrypoint: config.policy.entrypoint, version: version() }, { ...fronts, query: createQuery(deciding) }, proxies.listener);
+  const front = evaluationFront({ ...fronts, decide }, opa);
   const stopIntents = settleIntents(writing, log);
   const { tls } = config.http;
 
@@ -138,6 +153,7 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
     journal,
     metrics,
     ...(tls.cert !== '' && { tls: tlsContext(tls, { warn, info: (sentence) => log.info(sentence) }) }),
+    fronts: [...proxies.fronts, ...(gateway ? [gateway.front] : [])],
     reload: policy.reload,
     onParts: (parts) => {
       others = parts;
@@ -155,6 +171,22 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
       await store.close();
     },
   });
+};
+
+/** An append that knows whether any is under way. */
+const counted = (append: Journal['append']) => {
+  let count = 0;
+  return {
+    isAny: () => count > 0,
+    append: async (drafts: Parameters<Journal['append']>[0]): ReturnType<Journal['append']> => {
+      count += 1;
+      try {
+        return await append(drafts);
+      } finally {
+        count -= 1;
+      }
+    },
+  };
 };
 
 const journalStatus = (journal: Journal, maxBytes: number): PartStatus => {

@@ -5,8 +5,9 @@ import type { Caller } from '../caller/types.js';
 import { pathWithoutSecrets } from '../event/index.js';
 import { auditRoutes } from './audit-logs.js';
 import { authzenRoutes } from './authzen-routes.js';
-import type { Answer, Route } from './contract.js';
+import type { Answer, Contract, Route } from './contract.js';
 import type { ApiConfig, ApiDeps } from './deps.js';
+import { discoveryRoutes } from './discovery.js';
 import { endpoint } from './endpoint.js';
 import { entityRoutes } from './entities.js';
 import { bulkEntityRoutes } from './entities-bulk.js';
@@ -18,8 +19,9 @@ import { openApiOf, openApiRoute } from './openapi.js';
 import { operateRoutes } from './operate.js';
 import { PROBLEM_TYPE, type Problem, problem } from './problem.js';
 import { quarantineRoutes } from './quarantine.js';
-import { requestIdOf } from './request-id.js';
+import { echoedIdOf, requestIdOf } from './request-id.js';
 import { reviewRoutes } from './review.js';
+import { searchRoutes } from './search-routes.js';
 
 export type Api = {
   readonly app: Hono<{ Bindings: HttpBindings }>;
@@ -34,7 +36,9 @@ const SENT_HEADER = 'x-hono-already-sent';
 
 /** Every route but the API's description, which is made of them. Fixed paths come before those with a name in the same place. */
 const allRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[] => [
-  ...authzenRoutes(config, deps),
+  ...authzenRoutes(deps),
+  ...searchRoutes(deps),
+  ...discoveryRoutes(config),
   ...eventRoutes(deps),
   ...reviewRoutes(deps),
   ...entityRoutes(deps),
@@ -47,12 +51,12 @@ const allRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[] => [
   ...operateRoutes(deps),
 ];
 
-/** The HTTP interface: one Hono app over the routes of this folder. */
-export const createApi = (config: ApiConfig, given: ApiDeps): Api => {
+/** The HTTP interface: one Hono app over the routes of this folder. `elsewhere` are contracts that fronts before it keep: it describes them too. */
+export const createApi = (config: ApiConfig, given: ApiDeps, elsewhere: readonly Contract[] = []): Api => {
   const deps: ApiDeps = { ...given, refused: tolerant(given) };
   const described = allRoutes(config, deps);
   const routes = [...described, openApiRoute(() => document)];
-  const document = openApiOf(config, routes);
+  const document = openApiOf(config, [...routes, ...elsewhere.map((contract) => ({ contract }))]);
   const app = new Hono<{ Bindings: HttpBindings }>();
 
   for (const one of routes) {
@@ -75,6 +79,8 @@ export const createApi = (config: ApiConfig, given: ApiDeps): Api => {
 
   const respond = (c: Context<{ Bindings: HttpBindings }>, answer: Answer, meta: Meta): Response => {
     const response = toResponse(answer, meta.requestId);
+    const echoed = echoedIdOf(c.env.incoming.headers, c.req.path, meta.requestId);
+    if (echoed !== meta.requestId) response.headers.set('x-request-id', echoed);
     const status = answer.kind === 'sent' ? answer.status : response.status;
     const milliseconds = performance.now() - meta.started;
     const code = answer.kind === 'problem' || answer.kind === 'refused' ? answer.problem.code : undefined;

@@ -11,11 +11,11 @@ import {
   replyEvaluations,
 } from './authzen.js';
 import { DECISION_BYTES } from './body.js';
-import { type Answer, type Ask, failed, json, type Route, route } from './contract.js';
-import type { ApiConfig, ApiDeps } from './deps.js';
+import { type Answer, type Ask, failed, type Route, route } from './contract.js';
+import type { ApiDeps } from './deps.js';
 
 /** AuthZEN 1.0. The listener may serve the two evaluation routes before Hono sees them, with the same functions. */
-export const authzenRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[] => {
+export const authzenRoutes = (deps: ApiDeps): readonly Route[] => {
   const byOf = (ask: Ask) => ({ caller: ask.caller, address: ask.address, requestId: ask.requestId });
 
   const evaluate = async (ask: Ask, question: Parameters<ApiDeps['decide']['evaluate']>[0]): Promise<Answer> => {
@@ -46,7 +46,7 @@ export const authzenRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[
         summary: 'May this subject do this action on this resource? (AuthZEN 1.0, section 6)',
         description: 'The answer leaves only after its record is on disk.',
         permission: 'decision.evaluate',
-        body: { limit: DECISION_BYTES, as: 'bytes', content: { 'application/json': evaluationSchema } },
+        body: { limit: DECISION_BYTES, as: 'bytes', type: 'handler', content: { 'application/json': evaluationSchema } },
         answers: { 200: { description: 'The decision, a deny as well.', content: { 'application/json': decisionSchema } } },
       },
       async (ask) => {
@@ -62,7 +62,7 @@ export const authzenRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[
         tag: 'decide',
         summary: 'Several questions at once, with defaults (AuthZEN 1.0, section 7).',
         permission: 'decision.evaluate',
-        body: { limit: DECISION_BYTES, as: 'bytes', content: { 'application/json': evaluationsSchema } },
+        body: { limit: DECISION_BYTES, as: 'bytes', type: 'handler', content: { 'application/json': evaluationsSchema } },
         answers: {
           200: { description: 'The decisions in order; or a single one, if there was no `evaluations`.', content: { 'application/json': decisionsSchema } },
         },
@@ -76,37 +76,8 @@ export const authzenRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[
         return toAnswer(replyEvaluations(outcomes, ask.requestId));
       },
     ),
-    route(
-      {
-        method: 'GET',
-        path: '/.well-known/authzen-configuration',
-        operation: 'discover',
-        tag: 'decide',
-        summary: "AuthZEN's discovery document (AuthZEN 1.0, section 9).",
-        permission: 'anonymous',
-        answers: { 200: { description: 'Where decisions are had.', content: { 'application/json': discovery } } },
-      },
-      (ask) => {
-        const base = (config.publicUrl || ask.origin).replace(/\/+$/, '');
-        return json({
-          policy_decision_point: base,
-          access_evaluation_endpoint: `${base}/access/v1/evaluation`,
-          access_evaluations_endpoint: `${base}/access/v1/evaluations`,
-        });
-      },
-    ),
   ];
 };
 
-const discovery = {
-  type: 'object',
-  required: ['policy_decision_point', 'access_evaluation_endpoint', 'access_evaluations_endpoint'],
-  additionalProperties: false,
-  properties: {
-    policy_decision_point: { type: 'string', format: 'uri' },
-    access_evaluation_endpoint: { type: 'string', format: 'uri' },
-    access_evaluations_endpoint: { type: 'string', format: 'uri' },
-  },
-} as const;
-
-const toAnswer = (reply: Reply): Answer => ({ kind: 'text', status: reply.status, contentType: reply.contentType, text: reply.body });
+/** A reply as a route's answer. */
+export const toAnswer = (reply: Reply): Answer => ({ kind: 'text', status: reply.status, contentType: reply.contentType, text: reply.body });

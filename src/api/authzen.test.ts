@@ -34,8 +34,9 @@ describe('A question', () => {
 
   it('is JSON by its media type', () => {
     expect(one({ subject, action, resource }, 'application/json; charset=utf-8')).toMatchObject({ ok: true });
-    expect(one({ subject, action, resource }, undefined)).toMatchObject({ ok: true });
-    expect(one({ subject, action, resource }, 'text/plain')).toMatchObject({ ok: false, status: 415 });
+    const text = JSON.stringify({ subject, action, resource });
+    for (const type of ['text/plain', 'application/json-patch+json', '', undefined])
+      expect(readEvaluation(text, type), type).toMatchObject({ ok: false, status: 400, problem: { code: 'media_type.unsupported' } });
   });
 
   it('of more bytes than the limit is refused', () => {

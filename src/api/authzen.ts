@@ -8,25 +8,25 @@ import { PROBLEM_TYPE, type Problem, problem } from './problem.js';
 /** AuthZEN 1.0's requests and answers as pure functions, for the Hono routes and for the front that serves the hot paths. */
 
 const properties = { type: 'object' } as const;
-const subject = {
+export const subjectSchema = {
   type: 'object',
   required: ['type', 'id'],
   properties: { type: eventParts.actor.properties.type, id: eventParts.actor.properties.id, properties },
 } as const;
-const action = { type: 'object', required: ['name'], properties: { name: eventParts.action, properties } } as const;
-const resource = {
+export const actionSchema = { type: 'object', required: ['name'], properties: { name: eventParts.action, properties } } as const;
+export const resourceSchema = {
   type: 'object',
   required: ['type', 'id'],
   properties: { type: eventParts.resource.properties.type, id: eventParts.resource.properties.id, properties },
 } as const;
-const context = { type: 'object' } as const;
+export const contextSchema = { type: 'object' } as const;
 
 /** AuthZEN 1.0, section 6.1. Fields it doesn't know are ignored. */
 export const evaluationSchema = {
   title: 'Evaluation',
   type: 'object',
   required: ['subject', 'action', 'resource'],
-  properties: { subject, action, resource, context },
+  properties: { subject: subjectSchema, action: actionSchema, resource: resourceSchema, context: contextSchema },
 } as const;
 
 const SEMANTICS = ['execute_all', 'deny_on_first_deny', 'permit_on_first_permit'] as const;
@@ -44,7 +44,7 @@ export const evaluationsSchema = {
     subject: { type: 'object' },
     action: { type: 'object' },
     resource: { type: 'object' },
-    context,
+    context: contextSchema,
     evaluations: { type: 'array', maxItems: MAX_EVALUATIONS, items: { type: 'object' } },
     options: { type: 'object', properties: { evaluations_semantic: { enum: SEMANTICS, default: 'execute_all' } } },
   },
@@ -81,6 +81,9 @@ const isEvaluation = ajv.compile<Question>(evaluationSchema);
 type Batch = { readonly evaluations?: readonly object[]; readonly options?: { readonly evaluations_semantic?: Semantic } } & Partial<Question>;
 const isBatch = ajv.compile<Batch>(evaluationsSchema);
 
+/** The value as a question, if it is one that AuthZEN's evaluation takes (AuthZEN 1.0, section 6.1). */
+export const asQuestion = (value: object): Question | undefined => (isEvaluation(value) ? value : undefined);
+
 export type Refused = { readonly ok: false; readonly status: number; readonly problem: Problem };
 export type EvaluationRead = { readonly ok: true; readonly question: Question } | Refused;
 export type EvaluationsRead =
@@ -88,18 +91,18 @@ export type EvaluationsRead =
   | { readonly ok: true; readonly kind: 'many'; readonly items: readonly Item[]; readonly semantic: Semantic }
   | Refused;
 
-const refuse = (status: number, code: string, detail: string): Refused => ({ ok: false, status, problem: problem(status, code, detail) });
+export const refuse = (status: number, code: string, detail: string): Refused => ({ ok: false, status, problem: problem(status, code, detail) });
 
 const isJsonType = (contentType: string | undefined): boolean => {
   if (contentType === 'application/json') return true;
-  const type = mediaTypeOf(contentType);
-  return type === undefined || type === 'application/json';
+  return mediaTypeOf(contentType) === 'application/json';
 };
 
-const readObject = (body: Buffer | string, contentType: string | undefined, limit: number): { readonly ok: true; readonly value: unknown } | Refused => {
+/** Reads a body as AuthZEN has it (AuthZEN 1.0, section 10.1): a Content-Type that is no JSON is a 400 like any other fault. */
+export const readObject = (body: Buffer | string, contentType: string | undefined, limit: number): { readonly ok: true; readonly value: unknown } | Refused => {
   const bytes = typeof body === 'string' ? Buffer.from(body) : body;
   if (bytes.length > limit) return refuse(413, 'body.too_large', `The body is over the ${limit} bytes that this address takes; ask less at a time.`);
-  if (!isJsonType(contentType)) return refuse(415, 'media_type.unsupported', 'The Content-Type must be application/json.');
+  if (!isJsonType(contentType)) return refuse(400, 'media_type.unsupported', 'The Content-Type must be application/json.');
   const read = readJson(bytes);
   return read.ok ? read : refuse(400, read.code, read.message);
 };
@@ -157,7 +160,7 @@ export const replyProblem = (found: Problem, requestId: string): Reply => ({
   body: JSON.stringify({ ...found, request_id: requestId }),
 });
 
-const replyJson = (value: unknown): Reply => ({ status: 200, contentType: 'application/json', body: JSON.stringify(value) });
+export const replyJson = (value: unknown): Reply => ({ status: 200, contentType: 'application/json', body: JSON.stringify(value) });
 
 /** What a single question's outcome is answered with. */
 export const replyEvaluation = (outcome: Outcome, requestId: string): Reply => {

@@ -27,6 +27,8 @@ export type Contract = {
     readonly as: 'json' | 'bytes';
     readonly content: { readonly [mediaType: string]: Schema };
     readonly optional?: boolean;
+    /** `handler`: the handler judges the Content-Type by itself; otherwise one that isn't in `content` is a 415. */
+    readonly type?: 'handler';
   };
   readonly answers: { readonly [status: number]: AnswerContract };
 };

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { ApiKeyOutcome, ApiKeyWish, Authenticate, Caller, Guard, RefusedRequest, ShownApiKey } from '../caller/index.js';
 import type { Decide } from '../evaluate/decide.js';
 import type { Directory, EntityChange, EntityOutcome } from '../evaluate/directory/types.js';
+import type { SearchFor } from '../evaluate/search.js';
 import type { LogRange } from '../event/index.js';
 import type { JobFolder } from '../export/index.js';
 import type { Journal } from '../ingest/journal-types.js';
@@ -40,6 +41,7 @@ export type ApiDeps = {
   /** The client's address, proxies that are trusted taken off. */
   readonly clientAddress: (incoming: IncomingMessage) => string;
   readonly decide: Decide;
+  readonly search: SearchFor;
   readonly journal: Pick<Journal, 'append' | 'known' | 'settled'>;
   readonly directory: Pick<Directory, 'get' | 'list'>;
   /** Records the changes and applies them, in order, each by itself. */

@@ -1,13 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller } from '../caller/types.js';
 import { EntityRefused } from '../evaluate/directory/limits.js';
-import { newAjv, pathWithoutSecrets, sayError } from '../event/index.js';
+import { nearest, newAjv, pathWithoutSecrets, sayError } from '../event/index.js';
 import { JournalUnavailable } from '../ingest/journal-types.js';
 import { mediaTypeOf, readBody } from './body.js';
 import type { Answer, Ask, Contract, ParameterSchema, Route } from './contract.js';
 import type { ApiDeps } from './deps.js';
 import { readJson } from './json.js';
-import { nearest } from './nearest.js';
 import { type Problem, problem } from './problem.js';
 
 /** A request as the HTTP front hands it over. */
@@ -144,7 +143,7 @@ const bodyCheck = ({ body }: Contract): ((incoming: IncomingMessage) => Promise<
   const validate = body.as === 'json' ? newAjv().compile({ ...Object.values(body.content)[0] }) : undefined;
   return async (incoming) => {
     const type = mediaTypeOf(incoming.headers['content-type']);
-    if (type !== undefined && !types.includes(type))
+    if (body.type !== 'handler' && type !== undefined && !types.includes(type))
       return { ok: false, problem: problem(415, 'media_type.unsupported', `The Content-Type must be ${types.join(', or ')}.`) };
     const read = await readBody(incoming, body.limit);
     if (!read.ok) return read;

@@ -3,7 +3,7 @@ import type { Entity } from '../evaluate/directory/types.js';
 import { isManaged } from '../evaluate/iam/document.js';
 import { isShaped, ROLES, shapes } from '../evaluate/shapes.js';
 import type { Json, JsonObject } from '../event/index.js';
-import { nearest } from './nearest.js';
+import { nearest } from '../event/index.js';
 
 /** What is wrong with an entity's properties: where (RFC 6901, from the entity), and one sentence that says what to write. */
 export type ShapeFault = { readonly pointer: string; readonly detail: string };
@@ -19,6 +19,7 @@ const FORMATS: { readonly [format: string]: string } = {
   cidr: 'a CIDR such as 203.0.113.0/24 or 2001:db8::/32',
   rfc3339: 'a time as RFC 3339 has it, such as 2026-11-22T04:03:48Z; leave it out where there is none',
 };
+const HASH = 'a SHA-256 of the token in small hexadecimal letters: 64 of them; the token itself is written down nowhere';
 const PATTERNS = 'a type and an id joined by a slash, such as user/usr-2, group/ops or instance/inst-1';
 
 const at = (properties: JsonObject, path: string): Json | undefined => {
@@ -66,7 +67,7 @@ const said = (error: ErrorObject, properties: JsonObject): readonly [path: strin
     case 'format':
       return [path, `must be ${FORMATS[String(params['format'])] ?? 'of another form'}.`];
     case 'pattern':
-      return [path, `must be ${PATTERNS}.`];
+      return [path, `must be ${path === '/hash' ? HASH : PATTERNS}.`];
     case 'type':
     case 'minimum':
     case 'maximum':

@@ -6,7 +6,7 @@ import { PROBLEM_TYPE, problemSchema } from './problem.js';
 type Document = { readonly [key: string]: unknown };
 
 /** Describes the API (OpenAPI 3.1.0) from the contracts that its routes check by. */
-export const openApiOf = (config: ApiConfig, routes: readonly Route[]): Document => {
+export const openApiOf = (config: ApiConfig, routes: readonly Pick<Route, 'contract'>[]): Document => {
   const paths: Record<string, Record<string, unknown>> = {};
   for (const { contract } of routes) paths[contract.path] = { ...paths[contract.path], [contract.method.toLowerCase()]: operationOf(contract) };
   return {

@@ -30,6 +30,15 @@ const readAddress = (text: string): Address | undefined => {
   return isWhole && ipaddr.isValid(bare) ? ipaddr.process(bare) : undefined;
 };
 
+/** Whether a request's connection comes from a trusted proxy. Throws ConfigError for a proxy that is no CIDR. */
+export const trustedPeer = (trustedProxies: readonly string[]): ((request: IncomingMessage) => boolean) => {
+  const trusted = trustedProxies.map(readCidr);
+  return ({ socket }) => {
+    const address = trusted.length === 0 ? undefined : readAddress(socket.remoteAddress ?? '');
+    return address !== undefined && trusted.some((cidr) => cidr[0].kind() === address.kind() && (address as ipaddr.IPv4).match(cidr as [ipaddr.IPv4, number]));
+  };
+};
+
 /**
  * The address that a request comes from, normalised. `X-Forwarded-For` counts only where the peer is a trusted proxy:
  * from its right end, the first address that isn't a trusted proxy itself. Empty where the connection is gone already.

@@ -27,6 +27,8 @@ export type TlsDeps = {
   /** How often the files are read even when nothing announced a change. */
   readonly pollMs?: number;
   readonly now?: () => number;
+  /** Where the files are configured, as errors name it. */
+  readonly section?: string;
 };
 
 const POLL_MS = 10_000;
@@ -35,42 +37,42 @@ const SETTLE_MS = 500;
 
 type Pems = { readonly cert: string; readonly key: string; readonly ca: string | undefined };
 
-const read = (path: string, name: keyof TlsFiles): string => {
+const read = (path: string, name: keyof TlsFiles, section: string): string => {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new ConfigError(`http.tls.${name}: ${path} can't be read: ${(error as Error).message}.`);
+    throw new ConfigError(`${section}.${name}: ${path} can't be read: ${(error as Error).message}.`);
   }
 };
 
-const readPems = (files: TlsFiles): Pems => ({
-  cert: read(files.cert, 'cert'),
-  key: read(files.key, 'key'),
-  ca: files.client_ca === '' ? undefined : read(files.client_ca, 'client_ca'),
+const readPems = (files: TlsFiles, section: string): Pems => ({
+  cert: read(files.cert, 'cert', section),
+  key: read(files.key, 'key', section),
+  ca: files.client_ca === '' ? undefined : read(files.client_ca, 'client_ca', section),
 });
 
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-const certificatesIn = (pem: string, path: string, name: keyof TlsFiles): readonly [X509Certificate, ...X509Certificate[]] => {
+const certificatesIn = (pem: string, path: string, name: string): readonly [X509Certificate, ...X509Certificate[]] => {
   try {
     const [first, ...rest] = (pem.match(BLOCK) ?? []).map((block) => new X509Certificate(block));
     if (first) return [first, ...rest];
   } catch {
-    throw new ConfigError(`http.tls.${name}: a certificate in ${path} can't be read.`);
+    throw new ConfigError(`${name}: a certificate in ${path} can't be read.`);
   }
-  throw new ConfigError(`http.tls.${name}: there is no PEM certificate in ${path}.`);
+  throw new ConfigError(`${name}: there is no PEM certificate in ${path}.`);
 };
 
 /** Throws ConfigError where the three don't make a listener; says in a sentence what is odd but usable. */
-const check = (pems: Pems, files: TlsFiles, now: number): string | undefined => {
-  const [leaf] = certificatesIn(pems.cert, files.cert, 'cert');
-  if (pems.ca !== undefined) certificatesIn(pems.ca, files.client_ca, 'client_ca');
+const check = (pems: Pems, files: TlsFiles, now: number, section: string): string | undefined => {
+  const [leaf] = certificatesIn(pems.cert, files.cert, `${section}.cert`);
+  if (pems.ca !== undefined) certificatesIn(pems.ca, files.client_ca, `${section}.client_ca`);
   try {
     createSecureContext(contextOf(pems));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const why = code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH' ? 'the key is not the certificate’s' : message;
-    throw new ConfigError(`http.tls: ${files.cert} and ${files.key} can't be used together: ${why}.`);
+    throw new ConfigError(`${section}: ${files.cert} and ${files.key} can't be used together: ${why}.`);
   }
   if (Date.parse(leaf.validTo) >= now) return undefined;
   return `The certificate in ${files.cert} expired on ${new Date(leaf.validTo).toISOString()}; clients will refuse it.`;
@@ -94,8 +96,9 @@ const isSame = (left: Pems, right: Pems): boolean => left.cert === right.cert &&
  */
 export const tlsContext = (files: TlsFiles, deps: TlsDeps): TlsContext => {
   const now = deps.now ?? Date.now;
-  const first = readPems(files);
-  const odd = check(first, files, now());
+  const section = deps.section ?? 'http.tls';
+  const first = readPems(files, section);
+  const odd = check(first, files, now(), section);
   if (odd) deps.warn(odd);
 
   const follow: TlsContext['follow'] = (server) => {
@@ -104,9 +107,9 @@ export const tlsContext = (files: TlsFiles, deps: TlsDeps): TlsContext => {
     let soon: NodeJS.Timeout | undefined;
 
     const take = (): void => {
-      const pems = readPems(files);
+      const pems = readPems(files, section);
       if (isSame(pems, inForce)) return;
-      const oddity = check(pems, files, now());
+      const oddity = check(pems, files, now(), section);
       server.setSecureContext(contextOf(pems));
       inForce = pems;
       deps.info(`The certificate in ${files.cert} is in force.`);

@@ -1,23 +1,22 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Guard } from '../caller/types.js';
-import { type EventDraft, EventTooLarge, type Json, MAX_EVENT_BYTES, type Reason } from '../event/index.js';
+import type { EventDraft, Json, Reason } from '../event/index.js';
 import type { AccountFound } from './account.js';
 import type { Directory } from './directory/types.js';
 import { alertDrafts, decisionDraft } from './draft.js';
-import { type AskedBy, buildInput, type Clock, type Forbidden, type Input } from './input.js';
+import { type AskedBy, buildInput, type Forbidden, type Input } from './input.js';
 import { inputJson } from './input-json.js';
 import type { Policy, PolicyAnswer } from './policy-types.js';
 import type { Question } from './question.js';
+import { clockOf, recorder, TOO_LARGE, type TooLarge, TURN_MS } from './recording.js';
 
 export type { AskedBy, Forbidden } from './input.js';
+export type { TooLarge } from './recording.js';
 
 /** The answer's context: the event's id, why, what else to know, and the policy's revision. */
 export type DecisionContext = { readonly id: string; readonly reasons: readonly Reason[]; readonly advice: readonly Json[]; readonly policy: string };
 
 export type Decided = { readonly kind: 'decided'; readonly decision: boolean; readonly context: DecisionContext };
-
-/** The question can't be recorded whole, so it isn't answered. */
-export type TooLarge = { readonly kind: 'too_large'; readonly message: string };
 
 export type Outcome = Decided | Forbidden | TooLarge;
 
@@ -51,58 +50,23 @@ export type Decide = {
 
 type Judged = { readonly outcome: Decided; readonly drafts: readonly EventDraft[] };
 
-const TOO_LARGE: TooLarge = {
-  kind: 'too_large',
-  message: `The record of this question would be over ${MAX_EVENT_BYTES} bytes; send less in properties and context.`,
-};
-
-/** How long one request's questions keep others waiting at most, in milliseconds; a question itself is the watchdog's affair. */
-const TURN_MS = 20;
-
-/** The time, made into text once a millisecond. */
-const clockOf = (now: () => number): (() => Clock) => {
-  let clock: Clock = { ms: Number.NaN, text: '' };
-  return () => {
-    const ms = now();
-    if (ms !== clock.ms) clock = { ms, text: new Date(ms).toISOString() };
-    return clock;
+/** Why a question is denied before it is put to any policy; undefined where it is not. */
+export const denialBefore = (account: AccountFound, { directory, maxStalenessMs }: Pick<DecideDeps, 'directory' | 'maxStalenessMs'>): Reason | undefined => {
+  if (account.found === 'mismatch')
+    return { code: 'account.mismatch', message: `The question names account ${account.claimed}, but the resource belongs to ${account.account}.` };
+  if (directory.staleness() <= maxStalenessMs) return undefined;
+  const seconds = maxStalenessMs / 1000;
+  return {
+    code: 'directory.stale',
+    message: `This node's copy of the directory was not confirmed for ${seconds} s (directory.max_staleness); it denies until it has caught up.`,
   };
 };
-
-const deny = (code: string, message: string): PolicyAnswer => ({ allow: false, reasons: [{ code, message }], advice: [] });
 
 /** The policy's answer, unless the question must be denied before it is put to any policy. */
-const answerOf = (input: Input, account: AccountFound, policy: Policy, { directory, maxStalenessMs }: DecideDeps): PolicyAnswer => {
-  if (account.found === 'mismatch')
-    return deny('account.mismatch', `The question names account ${account.claimed}, but the resource belongs to ${account.account}.`);
-  if (directory.staleness() > maxStalenessMs)
-    return deny(
-      'directory.stale',
-      `This node's copy of the directory was not confirmed for ${maxStalenessMs / 1000} s (directory.max_staleness); it denies until it has caught up.`,
-    );
-  return policy.decide(inputJson(input));
+export const answerOf = (input: Input, account: AccountFound, policy: Policy, deps: DecideDeps): PolicyAnswer => {
+  const denial = denialBefore(account, deps);
+  return denial ? { allow: false, reasons: [denial], advice: [] } : policy.decide(inputJson(input));
 };
-
-/** Records drafts in one commit, without those too large for a record and what they caused: ids of the large are the result. */
-const recorder =
-  (append: DecideDeps['append']) =>
-  async (drafts: readonly EventDraft[]): Promise<ReadonlySet<string>> => {
-    const tooLarge = new Set<string>();
-    let left = drafts;
-    while (left.length > 0) {
-      try {
-        await append(left);
-        break;
-      } catch (error) {
-        if (!(error instanceof EventTooLarge)) throw error;
-        const { id, caused_by: cause } = left[error.index] as EventDraft;
-        const decision = cause ?? id;
-        tooLarge.add(decision);
-        left = left.filter((draft) => draft.id !== decision && draft.caused_by !== decision);
-      }
-    }
-    return tooLarge;
-  };
 
 /** Puts questions to the policy with what the directory knows, and makes the record. */
 export const createDecide = (deps: DecideDeps): Decide => {

@@ -8,6 +8,8 @@ export type Ruling = { readonly answer: PolicyAnswer; readonly policy: string; r
 
 /** Names of actions that an event can carry. */
 const ACTION = /^[^\p{Cc}]{1,128}$/u;
+/** Whether an event, and so a question, can have an action of this name. */
+export const isActionName = (name: string): boolean => ACTION.test(name);
 /** Their names are personal data, which stands elsewhere in an event. */
 const PEOPLE = new Set(['user', 'membership']);
 /** What of an advice is for the caller's eyes, and no detail of the alert. */
@@ -35,7 +37,15 @@ const actorOf = ({ subject }: Question, { person, input: { context } }: Built): 
 };
 
 /** The record of a decision. `timestamp` is RFC 3339, UTC, milliseconds: when it was made, whatever time it was made for. */
-export const decisionDraft = (question: Question, by: AskedBy, built: Built, ruling: Ruling, timestamp: string, region: string): EventDraft => {
+export const decisionDraft = (
+  question: Question,
+  by: AskedBy,
+  built: Built,
+  ruling: Ruling,
+  timestamp: string,
+  region: string,
+  details: JsonObject = { caller: by.caller.id },
+): EventDraft => {
   const { action, resource } = question;
   const { allow, reasons, advice } = ruling.answer;
   const name = PEOPLE.has(resource.type) ? undefined : label(built.resource?.properties['name']);
@@ -48,7 +58,7 @@ export const decisionDraft = (question: Question, by: AskedBy, built: Built, rul
     action: action.name,
     resource: { type: resource.type, id: textWithoutSecrets(resource.id), ...(name && { name: textWithoutSecrets(name) }) },
     result: allow ? 'allowed' : 'denied',
-    details: { caller: by.caller.id },
+    details,
     decision: {
       allow,
       reasons,
@@ -74,7 +84,7 @@ const detailsOf = (advice: JsonObject): JsonObject =>
 const alertOf = (advice: Json, decision: EventDraft): readonly EventDraft[] => {
   if (typeof advice !== 'object' || advice === null || Array.isArray(advice)) return [];
   const alert = (advice as JsonObject)['alert'];
-  if (typeof alert !== 'string' || !ACTION.test(alert)) return [];
+  if (typeof alert !== 'string' || !isActionName(alert)) return [];
   const { decision: _decision, ...same } = decision;
   return [{ ...same, id: newEventId(), kind: 'activity', action: alert, result: 'success', details: detailsOf(advice as JsonObject), caused_by: decision.id }];
 };

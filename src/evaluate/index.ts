@@ -8,5 +8,7 @@ export { type Built, buildInput, type Clock, type Input } from './input.js';
 export { type FoundOpa, findOpa, OPA_VERSION, type OpaSearch } from './opa.js';
 export { loadPolicy, type PolicySource } from './policy.js';
 export type * from './policy-types.js';
+export { createQuery, type PolicyQuery, type Query, type QueryInput, type QueryOutcome } from './query.js';
 export type { Question } from './question.js';
+export { createSearch, type Found, type Place, type Search, type SearchFor, type SearchKind, type SearchOutcome } from './search.js';
 export { ACCESS_MODELS, GUARDRAILS, LEVELS, ROLES, SCOPES, SECOND_FACTORS } from './shapes.js';

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../event/index.js';
 import type { Input } from './input.js';
 
 const encoder = new TextEncoder();
@@ -31,11 +32,13 @@ const directoryJson = ({ account, membership, token, subject, resource, acl, pol
 
 /**
  * The policy's input as bytes of JSON, which the compiled policy reads as they are. Most of an input is the directory's
- * and the same from question to question: writing it out each time took as long as the policy itself.
+ * and the same from question to question: writing it out each time took as long as the policy itself. `more` are members
+ * of the asker's own that no question has; none may be named as one of the input's.
  */
-export const inputJson = ({ subject, action, resource, context, directory, facts }: Input): ArrayBuffer => {
+export const inputJson = ({ subject, action, resource, context, directory, facts }: Input, more?: JsonObject): ArrayBuffer => {
   const parties = `"subject":${partyJson(subject, directory.subject)},"action":${JSON.stringify(action)},"resource":${partyJson(resource, directory.resource)}`;
-  const text = `{${parties},"context":${JSON.stringify(context)},"directory":${directoryJson(directory)},"facts":${JSON.stringify(facts)}}`;
+  const own = more ? `${JSON.stringify(more).slice(1, -1)},` : '';
+  const text = `{${own}${parties},"context":${JSON.stringify(context)},"directory":${directoryJson(directory)},"facts":${JSON.stringify(facts)}}`;
   return encoder.encode(text).buffer as ArrayBuffer;
 };
 

@@ -76,12 +76,13 @@ const overlay = (asked: JsonObject | undefined, known: Entity | undefined): Json
   return asked ? { ...asked, ...known.properties } : known.properties;
 };
 
-type Situation = { readonly context: JsonObject; readonly now: number; readonly ignored: readonly string[] };
+/** What counts of a context. */
+export type Situation = { readonly context: JsonObject; readonly now: number; readonly ignored: readonly string[] };
 
 const NONE: readonly string[] = [];
 
 /** The context that counts, and the time: a caller's own claims only where it may make them, and a time only if it is one. */
-const situationOf = (question: Question, by: AskedBy, clock: Clock, guard: Guard): Situation => {
+export const situationOf = (question: Pick<Question, 'context'>, by: AskedBy, clock: Clock, guard: Guard): Situation => {
   const asked = question.context ?? {};
   if (!guard(by.caller, 'decision.assert')) {
     const claimed = asked['time'] === undefined ? null : timeOf(asked['time']);
@@ -112,18 +113,18 @@ const membershipOf = (directory: Pick<Directory, 'get'>, account: string, person
  * An entity as far as a question may rest on it: the account's own, or, where the caller may know of it, one of no
  * account (a person in several). Another account's is as good as unknown: its record would tell of it.
  */
-const visible = (entity: Entity | undefined, account: string | undefined, mayKnow: boolean): Entity | undefined => {
+export const visible = (entity: Entity | undefined, account: string | undefined, mayKnow: boolean): Entity | undefined => {
   if (entity?.account === undefined) return mayKnow ? entity : undefined;
   return entity.account === account ? entity : undefined;
 };
 
 /** Entities that only Verdict writes and reads: its API keys. */
-const isVerdictsOwn = (type: string): boolean => type.startsWith('verdict.');
+export const isVerdictsOwn = (type: string): boolean => type.startsWith('verdict.');
 
 /** Whose the resource is, is not for this caller to learn. */
 const NOT_THEIRS = 'This credential may not ask about this: it belongs to an account that the credential is not granted.';
 
-const isMember = (directory: Pick<Directory, 'get'>, account: string | undefined, person: Person): boolean =>
+export const isMember = (directory: Pick<Directory, 'get'>, account: string | undefined, person: Person): boolean =>
   account !== undefined && membershipOf(directory, account, person) !== undefined;
 
 type Asking = { readonly person: Person | undefined; readonly token: Entity | undefined };
@@ -196,6 +197,24 @@ const knownOf = (directory: Directory, account: string | undefined, asking: Aski
   return { account: account === undefined ? undefined : directory.get('account', account), membership, token, subject, resource };
 };
 
+type Place = { readonly there: Entity | undefined; readonly found: AccountFound; readonly account: string | undefined };
+
+/** Which account a question is about, and the resource as the directory has it, whoever's it is. */
+export const placeOf = (directory: Pick<Directory, 'get'>, question: Question, caller: Caller): Place => {
+  const { type, id } = question.resource;
+  const there = isVerdictsOwn(type) ? undefined : directory.get(type, id);
+  const found = accountOf(question, there, caller.accounts);
+  return { there, found, account: found.found === 'none' ? undefined : found.account };
+};
+
+/** Why a caller may not ask about an account (undefined: about none in particular); undefined where it may. */
+export const forbiddenTo = (guard: Guard, caller: Caller, account: string | undefined): Forbidden | undefined => {
+  const refusal = guard(caller, 'decision.evaluate', account);
+  if (!refusal) return undefined;
+  if (refusal.code === 'caller.account') return { kind: 'forbidden', account, code: refusal.code, message: NOT_THEIRS };
+  return { kind: 'forbidden', account: undefined, ...refusal };
+};
+
 export type InputDeps = { readonly directory: Directory /** Verdict's own policy: what the caller may ask and claim. */; readonly guard: Guard };
 
 /**
@@ -203,12 +222,9 @@ export type InputDeps = { readonly directory: Directory /** Verdict's own policy
  * are the facts of a question that is asked again from its record, whose secrets are gone.
  */
 export const buildInput = ({ directory, guard }: InputDeps, question: Question, by: AskedBy, clock: Clock, recorded?: AskedFacts): Built | Forbidden => {
-  const there = isVerdictsOwn(question.resource.type) ? undefined : directory.get(question.resource.type, question.resource.id);
-  const found = accountOf(question, there, by.caller.accounts);
-  const account = found.found === 'none' ? undefined : found.account;
-  const refusal = guard(by.caller, 'decision.evaluate', account);
-  if (refusal?.code === 'caller.account') return { kind: 'forbidden', account, code: refusal.code, message: NOT_THEIRS };
-  if (refusal) return { kind: 'forbidden', account: undefined, ...refusal };
+  const { there, found, account } = placeOf(directory, question, by.caller);
+  const forbidden = forbiddenTo(guard, by.caller, account);
+  if (forbidden) return forbidden;
   const knowsAll = by.caller.accounts === 'all';
   const resource = visible(there, account, knowsAll || isMember(directory, account, question.resource));
   const asking = askingOf(directory, question, account, knowsAll);

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Json } from '../event/index.js';
+import { isObject, type Json, type JsonObject } from '../event/index.js';
 import { type BundleFiles, PolicyError, readBundle, revisionOf } from './bundle.js';
 import { type Builtins, compile, type Instance, instantiate, type Module, requiredBuiltins, SDK_BUILTINS, sayThrown } from './opa-wasm.js';
 import { failedAnswer, toAnswer } from './policy-answer.js';
@@ -22,8 +22,13 @@ const bytesOf = async (source: PolicySource): Promise<Uint8Array> => {
   }
 };
 
-/** The bundle's data as JSON bytes, checked: the SDK would take broken JSON silently. */
-const dataOf = (files: BundleFiles): ArrayBuffer => {
+const actionsIn = ({ catalogue }: JsonObject): readonly string[] => {
+  const actions = isObject(catalogue) ? catalogue['actions'] : undefined;
+  return isObject(actions) ? Object.keys(actions).sort((left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right))) : [];
+};
+
+/** The bundle's data as JSON bytes, and the names of its actions, checked: the SDK would take broken JSON silently. */
+const dataOf = (files: BundleFiles): { readonly bytes: ArrayBuffer; readonly actions: readonly string[] } => {
   const stray = [...files.keys()].find((name) => /(^|\/)data\.(json|ya?ml)$/.test(name) && name !== 'data.json');
   if (stray) throw new PolicyError(`The policy bundle has its data in ${stray}; \`opa build -t wasm\` merges all data into data.json.`);
   const content = files.get('data.json') ?? Buffer.from('{}');
@@ -34,7 +39,7 @@ const dataOf = (files: BundleFiles): ArrayBuffer => {
     throw new PolicyError(`The policy bundle's data.json is not JSON: ${sayThrown(error)}.`);
   }
   if (typeof data !== 'object' || data === null || Array.isArray(data)) throw new PolicyError("The policy bundle's data.json is not a JSON object.");
-  return new Uint8Array(content).buffer;
+  return { bytes: new Uint8Array(content).buffer, actions: actionsIn(data as JsonObject) };
 };
 
 const moduleOf = async (files: BundleFiles): Promise<Module> => {
@@ -69,7 +74,8 @@ const tryToStart = <T>(what: string, start: () => T): T => {
 };
 
 /** Falsy inputs are no input at all to the SDK, unless they come as JSON bytes. */
-const asInput = (input: Json | undefined): unknown => (input || input === undefined ? input : new TextEncoder().encode(JSON.stringify(input)).buffer);
+const asInput = (input: Json | ArrayBuffer | undefined): unknown =>
+  input || input === undefined ? input : new TextEncoder().encode(JSON.stringify(input)).buffer;
 
 /**
  * Loads a bundle made by `verdict policy build` or `opa build -t wasm`. Rejects with {@link PolicyError}, in one sentence, if it can't be used.
@@ -83,7 +89,7 @@ export const loadPolicy = async (source: PolicySource): Promise<Policy> => {
   const entrypoints = probe(tryToStart("policy.wasm doesn't start", fresh), source);
   const start = (): Instance => {
     const ready = fresh();
-    ready.setData(data);
+    ready.setData(data.bytes);
     return ready;
   };
 
@@ -100,6 +106,7 @@ export const loadPolicy = async (source: PolicySource): Promise<Policy> => {
   return {
     revision: revisionOf(files),
     entrypoints: Object.keys(entrypoints).sort(),
+    actions: data.actions,
     decide: (input) => {
       try {
         const [first] = evaluate(decision, input);

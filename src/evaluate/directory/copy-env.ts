@@ -44,6 +44,7 @@ export type Databases = {
   /** JSON of {@link Stored}; kept as text so that its size is known. */
   readonly entities: Database<string, Key>;
   readonly marks: Database<Mark, Key>;
+  /** Entities by their account; those of none by {@link NO_ACCOUNT}. */
   readonly accounts: Database<string, [account: string, type: string, id: string]>;
   /** ACL entries by whom they are granted to (see {@link granteeKey}), and tokens by their hash (see {@link hashKey}). */
   readonly grantees: Database<string, [grantee: string, id: string]>;
@@ -93,6 +94,20 @@ const granteeOf = (entity: Entity | undefined): string | undefined => {
   return entity?.account === undefined || typeof grantee !== 'string' ? undefined : granteeKey(entity.account, grantee);
 };
 
+/** What stands in an account's place for entities of none: no account's name is empty. */
+export const NO_ACCOUNT = '';
+
+/** Environments from before entities of no account were listed get that list at their first opening; `set` keeps it from then on. */
+export const indexUnowned = (db: Databases): void => {
+  if (db.notes.get('unowned') !== undefined) return;
+  db.root.transactionSync(() => {
+    if (db.notes.get('unowned') !== undefined) return;
+    for (const { key, value } of db.entities.getRange({}))
+      if ((JSON.parse(value) as Stored).e.account === undefined) db.accounts.putSync([NO_ACCOUNT, key[0], key[1]], '');
+    db.notes.putSync('unowned', '1');
+  });
+};
+
 /** What the index holds: ACL entries since 1, tokens since 2. */
 const INDEXED = '2';
 
@@ -138,8 +153,8 @@ export const writerOf = (db: Databases, now: () => number, mayForget: boolean): 
     writeView(generation + 1, heartbeat);
   };
   const index = (entity: Entity | undefined, isThere: boolean): void => {
-    if (entity?.account === undefined) return;
-    const key: [string, string, string] = [entity.account, entity.type, entity.id];
+    if (!entity) return;
+    const key: [string, string, string] = [entity.account ?? NO_ACCOUNT, entity.type, entity.id];
     void (isThere ? db.accounts.put(key, '') : db.accounts.remove(key));
   };
   const grant = (before: Entity | undefined, next: Entity | undefined): void => {
@@ -159,7 +174,7 @@ export const writerOf = (db: Databases, now: () => number, mayForget: boolean): 
     set: (type, id, next) => {
       const key: Key = [type, id];
       const before = entityOf(stateIn(db, key));
-      if (before?.account !== entityOf(next)?.account) index(before, false);
+      if (next.kind !== 'live' || before?.account !== next.entity.account) index(before, false);
       grant(before, entityOf(next));
       if (next.kind === 'live') {
         index(next.entity, true);

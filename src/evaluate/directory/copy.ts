@@ -5,6 +5,7 @@ import {
   granteeKey,
   hashKey,
   indexGrantees,
+  indexUnowned,
   type Key,
   openDatabases,
   type Remembered,
@@ -99,6 +100,7 @@ export const openCopy = (path: string, now: () => number = Date.now): Copy => {
   if (db.notes.get('node') === undefined) db.root.transactionSync(() => void (db.notes.get('node') ?? db.notes.putSync('node', newUlid())));
 
   indexGrantees(db);
+  indexUnowned(db);
 
   const dropCache = (): void => {
     cache.clear();

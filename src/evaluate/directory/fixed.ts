@@ -21,7 +21,7 @@ export const fixedDirectory = (entities: readonly WrittenEntity[]): Directory =>
     get: (type, id) => known.get(`${type}/${id}`),
     list: (type, { account, after, limit }) =>
       sorted
-        .filter((one) => one.type === type && (account === undefined || one.account === account))
+        .filter((one) => one.type === type && (account === undefined || (one.account ?? '') === account))
         .filter(({ id }) => after === undefined || Buffer.compare(Buffer.from(id), Buffer.from(after)) > 0)
         .slice(0, limit),
     grantedTo: (account, grantee) => grantees.get(JSON.stringify([account, grantee])) ?? [],

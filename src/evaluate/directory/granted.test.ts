@@ -95,6 +95,26 @@ describe('ACL entries by whom they are granted to', () => {
     expect(ids('a', 'user/u')).toEqual(['x']);
   });
 
+  test('share their place with tokens by their hash, which are found from before there was such an index, too', async () => {
+    const hash = 'a'.repeat(64);
+    await directory.apply([put('tok-1', 'a', { hash }, 'token'), put('tok-0', 'a', { hash: 'b'.repeat(64) }, 'token'), put('x', 'a', { hash }, 'note')]);
+    await directory.close();
+    const old = openDatabases(path);
+    old.grantees.clearSync();
+    old.notes.putSync('grantees', '1');
+    await old.root.close();
+    directory = localDirectory({ path });
+    expect([directory.tokenOf(hash)?.id, directory.tokenOf('b'.repeat(64))?.id, directory.tokenOf('c'.repeat(64)), directory.tokenOf('')]).toEqual([
+      'tok-1',
+      'tok-0',
+      undefined,
+      undefined,
+    ]);
+    await directory.apply([put('tok-1', 'a', { hash: 'c'.repeat(64) }, 'token')]);
+    expect([directory.tokenOf(hash), directory.tokenOf('c'.repeat(64))?.id]).toEqual([undefined, 'tok-1']);
+    expect(ids('a', 'user/u')).toEqual([]);
+  });
+
   test('of any length and spelling have their place', async () => {
     const long = `group/${'ü'.repeat(400)}`;
     const account = 'ä'.repeat(256);

@@ -36,7 +36,7 @@ export type EntityOutcome =
 /** This node's copy of what Verdict knows. Reads are synchronous and local; a read after a resolved `apply` sees it. */
 export type Directory = {
   readonly get: (type: string, id: string) => Entity | undefined;
-  /** In order of id, after `after`, at most `limit`. */
+  /** In the order of their ids' UTF-8 bytes, after `after`, at most `limit`. `account`: its own alone; '' those of no account. */
   readonly list: (type: string, options: { readonly account?: string; readonly after?: string; readonly limit: number }) => readonly Entity[];
   /** The account's ACL entries (type `acl`) whose `grantee` is this one, such as `user/usr-2` or `group/ops`, in order of id. */
   readonly grantedTo: (account: string, grantee: string) => readonly Entity[];

@@ -7,6 +7,7 @@ import { type BatchCase, parseCases, runBatch, runCases, WrittenError } from './
 const policy: Policy = {
   revision: 'a'.repeat(64),
   entrypoints: ['verdict/decision'],
+  actions: [],
   decide: (input) => {
     const allow = readInput(input).resource.id === 'inst-1';
     return { allow, reasons: [{ code: allow ? 'yes' : 'no', message: '' }], advice: [] };

@@ -10,6 +10,7 @@ const denied: PolicyAnswer = { allow: false, reasons: [{ code: 'rbac.role', mess
 const answering = (decide: Policy['decide'], revision = 'a'.repeat(64)): Policy => ({
   revision,
   entrypoints: ['verdict/decision'],
+  actions: [],
   decide,
   query: () => undefined,
 });

@@ -95,6 +95,30 @@ describe('GET /.well-known/authzen-configuration', () => {
       policy_decision_point: base,
       access_evaluation_endpoint: `${base}/access/v1/evaluation`,
       access_evaluations_endpoint: `${base}/access/v1/evaluations`,
+      search_subject_endpoint: `${base}/access/v1/search/subject`,
+      search_resource_endpoint: `${base}/access/v1/search/resource`,
+      search_action_endpoint: `${base}/access/v1/search/action`,
     });
+    expect(found.headers['cache-control']).toBe('no-store');
+  });
+});
+
+describe('X-Request-ID on AuthZEN’s paths', () => {
+  const odd = 'any text, (even) this; "quoted" = no id of ours';
+
+  it('comes back as it was sent, whatever the answer, and is not recorded unless it is an id', async () => {
+    const answers = [
+      await ask(question, 'acme', { 'x-request-id': odd }),
+      await ask({}, 'acme', { 'x-request-id': odd }),
+      await ask(question, 'nobody', { 'x-request-id': odd }),
+      await rig.call('GET', '/access/v1/evaluation', { as: 'acme', headers: { 'x-request-id': odd } }),
+    ];
+    expect(answers.map(({ headers }) => headers['x-request-id'])).toEqual([odd, odd, odd, odd]);
+    expect(rig.recorded.at(-1)?.request?.id).toMatch(/^req-/);
+  });
+
+  it('elsewhere is an id, or one is made', async () => {
+    const { headers } = await rig.call('GET', '/healthz', { headers: { 'x-request-id': odd } });
+    expect(headers['x-request-id']).toMatch(/^req-/);
   });
 });

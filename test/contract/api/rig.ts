@@ -9,9 +9,10 @@ import { Registry } from 'prom-client';
 import { expect } from 'vitest';
 import { type ApiDeps, createApi, openApiOf } from '../../../src/api/index.js';
 import { apiKeys, type Caller, PERMISSIONS, type Permission, type RefusedRequest } from '../../../src/caller/index.js';
-import { createDecide } from '../../../src/evaluate/decide.js';
+import { createDecide, type DecideDeps } from '../../../src/evaluate/decide.js';
 import { localDirectory } from '../../../src/evaluate/directory/local.js';
 import { readInput } from '../../../src/evaluate/input-json.js';
+import { createSearch } from '../../../src/evaluate/search.js';
 import type { Event, EventDraft } from '../../../src/event/index.js';
 import { place } from '../../../src/event/index.js';
 import { jobFolder } from '../../../src/export/index.js';
@@ -79,6 +80,24 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
   };
   const directory = localDirectory({ path: join(folder, 'directory') });
   const refusals: (RefusedRequest & { readonly caller: string | undefined })[] = [];
+  const deciding: DecideDeps = {
+    guard,
+    policy: () => ({
+      revision: 'r1',
+      entrypoints: ['verdict/decision'],
+      actions: ['read.instance', 'write.instance'],
+      decide: (input) => {
+        const { action } = readInput(input);
+        const allow = action.name.startsWith('read');
+        return { allow, reasons: allow ? [] : [{ code: 'role', message: 'Only reading is allowed here.' }], advice: [] };
+      },
+      query: () => undefined,
+    }),
+    directory,
+    append,
+    maxStalenessMs: 1000,
+    region: '',
+  };
   const base: ApiDeps = {
     guard,
     authenticate: (authorization) => {
@@ -90,23 +109,8 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
     },
     refused: (by, refusal) => refusals.push({ ...refusal, caller: by?.id }),
     clientAddress: (incoming) => incoming.socket.remoteAddress ?? '',
-    decide: createDecide({
-      guard,
-      policy: () => ({
-        revision: 'r1',
-        entrypoints: ['verdict/decision'],
-        decide: (input) => {
-          const { action } = readInput(input);
-          const allow = action.name.startsWith('read');
-          return { allow, reasons: allow ? [] : [{ code: 'role', message: 'Only reading is allowed here.' }], advice: [] };
-        },
-        query: () => undefined,
-      }),
-      directory,
-      append,
-      maxStalenessMs: 1000,
-      region: '',
-    }),
+    decide: createDecide(deciding),
+    search: createSearch(deciding),
     journal: { append, known: journal.known, settled: journal.settled },
     directory,
     writeEntities: (_caller, changes) => directory.apply(changes),
