@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   DECISION_BYTES,
+  echoedIdOf,
   problem,
   type Reply,
   readBody,
@@ -51,7 +52,7 @@ export const evaluationFront = (deps: EvaluationFrontDeps, other: Listener): Lis
     const started = performance.now();
     const requestId = requestIdOf(request.headers['x-request-id']);
     const reply = await replyTo(request, isBatch, requestId);
-    write(response, reply, requestId);
+    write(response, reply, echoedIdOf(request.headers, request.url ?? '', requestId));
     deps.observe((performance.now() - started) / 1000, reply.status);
   };
 
@@ -118,7 +119,7 @@ export const evaluationFront = (deps: EvaluationFrontDeps, other: Listener): Lis
   };
 };
 
-const write = (response: ServerResponse, reply: Reply, requestId: string): void => {
+const write = (response: ServerResponse, reply: Reply, echoedId: string): void => {
   if (response.destroyed) return;
   const headers = [
     'Content-Type',
@@ -126,7 +127,7 @@ const write = (response: ServerResponse, reply: Reply, requestId: string): void 
     'Content-Length',
     String(Buffer.byteLength(reply.body)),
     'X-Request-ID',
-    requestId,
+    echoedId,
     'Cache-Control',
     'no-store',
   ];

@@ -1,0 +1,2 @@
+export { opaContracts } from './contracts.js';
+export { type OpaFrontConfig, type OpaFrontDeps, opaFront } from './front.js';
