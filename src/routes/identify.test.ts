@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { newUlid } from '../event/index.js';
 import { identify, tokenHash } from './identify.js';
 import type { Identify } from './types.js';
 
-const SECRET = 'plat_5f0c1d0e8f4b4a6c';
+const SECRET = `plat_${randomBytes(8).toString('hex')}`;
 
 describe('who an end user is', () => {
   const folder = mkdtempSync(join(tmpdir(), 'verdict-identify-'));
@@ -78,8 +79,9 @@ describe('who an end user is', () => {
     expect(await who(authorization === undefined ? {} : { authorization }, Date.now())).toMatchObject({ ok: false, code });
   });
 
-  it('is not told by a signed token for somebody else, or with a broken signature', async () => {
+  it('is not told by a signed token for somebody else, with a name that no event can carry, or with a broken signature', async () => {
     expect(await bearer(await sign({ sub: 'usr-2' }, 'another'))).toMatchObject({ ok: false, code: 'credential.invalid' });
+    expect(await bearer(await sign({ sub: 'usr-2\r\nX-Verdict-Account: acc-9' }))).toMatchObject({ ok: false, code: 'credential.invalid' });
     const token = await sign({ sub: 'usr-2' });
     expect(await bearer(`${token.slice(0, -6)}AAAAAA`)).toMatchObject({ ok: false, code: 'credential.invalid' });
   });

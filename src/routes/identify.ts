@@ -16,7 +16,9 @@ const JWT = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 /** What a token's entity carries of it: SHA-256 in small hexadecimal letters. Tokens are random, so nobody can guess their way back. */
 export const tokenHash = (token: string): string => createHash('sha256').update(token).digest('hex');
 
-const textOf = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' && value.length <= 256 ? value : undefined);
+/** What an event can carry as an id (src/event/schema.ts). */
+const ID = /^[^\p{Cc}\p{Surrogate}]{1,256}$/u;
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' && ID.test(value) ? value : undefined);
 
 const cookieOf = (header: string | undefined, name: string): string | undefined => {
   if (header === undefined || name === '') return undefined;

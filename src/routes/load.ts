@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { LineCounter, parseDocument } from 'yaml';
-import { isObject, type Json, newAjv, sayError } from '../event/index.js';
+import { isObject, type Json, newAjv } from '../event/index.js';
+import { faultsOf } from './faults.js';
 import { routeWords, tableSchema, type WrittenRoute } from './schema.js';
 import { tableOf } from './table.js';
 import { RoutesError, type RouteTable } from './types.js';
 
-const checkTable = newAjv().compile<{ readonly routes: readonly WrittenRoute[] }>({ ...tableSchema });
+/** Every mistake at once, and with the schema's own words, so that the nearest of them can be named. */
+const thorough = () => newAjv({ allErrors: true, verbose: true });
+
+const checkTable = thorough().compile<{ readonly routes: readonly WrittenRoute[] }>({ ...tableSchema });
 
 /** Reads a route table as YAML (JSON is YAML, too). Throws {@link RoutesError} with the place of every mistake. */
 export const loadRoutes = (text: string, source: string): RouteTable => {
@@ -14,11 +18,17 @@ export const loadRoutes = (text: string, source: string): RouteTable => {
   const [broken] = document.errors;
   if (broken) throw new RoutesError(`The route table ${source} can't be read as YAML: ${broken.message.split('\n')[0]}.`);
   const table: unknown = document.toJS({ maxAliasCount: 100 });
-  if (!checkTable(table)) throw new RoutesError(`The route table ${source} is not usable: ${sayError(checkTable.errors, source)}`);
   const lineOf = (index: number): string => {
     const node = document.getIn(['routes', index], true) as { readonly range?: readonly [number, number, number] } | undefined;
     return node?.range ? `line ${lines.linePos(node.range[0]).line}` : `route ${index + 1}`;
   };
+  if (!checkTable(table)) {
+    const placeOf = (pointer: string) => {
+      const [, index, rest = ''] = /^\/routes\/(\d+)(.*)$/.exec(pointer) ?? [];
+      return index === undefined ? { place: 'the table', rest: pointer } : { place: lineOf(Number(index)), rest };
+    };
+    throw new RoutesError(`The route table ${source} is not usable:\n${faultsOf(checkTable.errors ?? [], placeOf).join('\n')}`);
+  }
   return tableOf(table.routes, source, lineOf);
 };
 
@@ -28,7 +38,7 @@ const PREFIX = 'x-verdict-';
 const wordsOf = (operation: { readonly [name: string]: Json }): { readonly [word: string]: Json } =>
   Object.fromEntries(Object.entries(operation).flatMap(([name, value]) => (name.startsWith(PREFIX) ? [[name.slice(PREFIX.length), value]] : [])));
 
-const checkWords = newAjv().compile({ type: 'object', additionalProperties: false, properties: routeWords });
+const checkWords = thorough().compile({ type: 'object', additionalProperties: false, properties: routeWords });
 
 /**
  * Reads a route table from an OpenAPI 3 document: each operation says what a route of the table says, behind `x-verdict-`
@@ -46,7 +56,7 @@ export const routesFromOpenApi = (document: Json, source: string): RouteTable =>
       const words = isObject(operation) ? wordsOf(operation) : {};
       if (Object.keys(words).length === 0) continue;
       const place = `paths["${path}"].${method}`;
-      if (!checkWords(words)) faults.push(sayError(checkWords.errors, place));
+      if (!checkWords(words)) faults.push(...faultsOf(checkWords.errors ?? [], (rest) => ({ place, rest })));
       places.push(place);
       routes.push({ ...(words as Omit<WrittenRoute, 'method' | 'path'>), method: method.toUpperCase(), path });
     }

@@ -1,6 +1,6 @@
 import type { Question } from '../evaluate/index.js';
 import type { Json } from '../event/index.js';
-import type { EndUser, Pick, RouteMatch, RouteRequest } from './types.js';
+import type { EndUser, Pick, Route, RouteMatch, RouteRequest, Template } from './types.js';
 import { filled, type Sources, sayPick, valueAt } from './values.js';
 
 /** The questions that a request asks, in order; or what was missing in it. */
@@ -11,7 +11,9 @@ export type Asked =
 /** The most questions of one request, as many as a batch of AuthZEN's may have. */
 export const MOST_QUESTIONS = 1_000;
 const ACTION = /^[a-z0-9_.-]{1,128}$/;
-const MOST_ID = 256;
+/** What an event can carry as an id and as an account's name (src/event/schema.ts). */
+const ID = /^[^\p{Cc}\p{Surrogate}]{1,256}$/u;
+const ACCOUNT = /^[^\p{Cc}\p{Surrogate}]{1,128}$/u;
 
 const missing = (pick: Pick, what: string): Asked => ({
   ok: false,
@@ -20,6 +22,30 @@ const missing = (pick: Pick, what: string): Asked => ({
   message: `The ${what} is read from ${sayPick(pick)}, which this request does not have.`,
 });
 const invalid = (message: string): Asked => ({ ok: false, status: 400, code: 'route.value_invalid', message });
+
+const inTemplate = (template: Template = []): readonly Pick[] => template.filter((piece) => typeof piece !== 'string');
+
+/** Everything that the question of a route is made of; what is only recorded later isn't among it. */
+export const questionPicks = (route: Route): readonly Pick[] => [
+  ...inTemplate(route.action),
+  ...(route.each ? [route.each] : inTemplate(route.resource?.id)),
+  ...inTemplate(route.account),
+  ...Object.values(route.properties),
+  ...Object.values(route.context),
+];
+
+/** What no record could hold, or what nobody knows how the upstream reads: the first of it, said in a sentence. */
+const unreadable = (sources: Sources): Asked | undefined => {
+  const { match } = sources;
+  for (const pick of questionPicks(match.route)) {
+    const [name] = pick.path as [string];
+    if (pick.from === 'query' && match.query.getAll(name).length > 1)
+      return invalid(`${sayPick(pick)} stands in the query more than once: readers differ in which one they take.`);
+    const value = pick.from === 'query' || pick.from === 'header' ? valueAt(pick, sources) : undefined;
+    if (typeof value === 'string' && value.includes('\u0000')) return invalid(`${sayPick(pick)} has a NUL character in it.`);
+  }
+  return undefined;
+};
 
 const pickedInto = (picks: { readonly [name: string]: Pick }, sources: Sources): { readonly [name: string]: Json } => {
   const values: Record<string, Json> = {};
@@ -49,6 +75,8 @@ const idsOf = (match: RouteMatch, sources: Sources): Asked | readonly string[] =
 export const questionsOf = (match: RouteMatch, request: RouteRequest, user: EndUser): Asked => {
   const { route } = match;
   const sources: Sources = { match, request };
+  const fault = unreadable(sources);
+  if (fault) return fault;
   const action = filled(route.action ?? [], sources);
   if ('missing' in action) return missing(action.missing, 'action');
   if (!ACTION.test(action.text))
@@ -57,7 +85,8 @@ export const questionsOf = (match: RouteMatch, request: RouteRequest, user: EndU
   if (account && 'missing' in account) return missing(account.missing, 'account');
   const ids = idsOf(match, sources);
   if ('ok' in ids) return ids;
-  if (ids.some((id) => id.length > MOST_ID)) return invalid(`An id of a resource is longer than ${MOST_ID} characters.`);
+  if (!ids.every((id) => ID.test(id))) return invalid('An id of a resource is longer than 256 characters, or has control characters in it.');
+  if (account && !ACCOUNT.test(account.text)) return invalid('The account is longer than 128 characters, or has control characters in it.');
   const properties = pickedInto(route.properties, sources);
   const claimed = account?.text ?? user.account;
   const context = {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../event/index.js';
 import { loadRoutes, routesFromOpenApi } from './load.js';
@@ -53,6 +55,13 @@ describe('a route table', () => {
     ]);
   });
 
+  it('with several mistakes names each in its line', () => {
+    const two = '  - { method: GET, path: /a, actoin: a.b }\n  - { path: /b, public: true }\n  - { method: GET, path: /c, public: true, recrd: false }';
+    for (const line of ['line 3: "actoin"', 'line 4: "method" is missing.', 'line 5: "recrd" is no word of it; did you mean "record"?'])
+      expect(() => table(two)).toThrow(line);
+    expect(() => loadRoutes('version: 2\nroutes: [{ method: GET, path: /, public: true }]', 'x')).toThrow('the table: version: must be 1, not 2.');
+  });
+
   it.each([
     ["- { method: GET, path: /a, action: a.b, resource: { type: t, id: '{params.id}' } }", 'line 3 (GET /a): resource.id: the path has no {id}.'],
     ['- { method: GET, path: /a }', 'action: missing'],
@@ -65,12 +74,28 @@ describe('a route table', () => {
       "- { method: GET, path: '/a/{x}', action: a.b, resource: { type: t, id: '*' } }\n  - { method: GET, path: '/a/{y}', action: a.c, resource: { type: t, id: '*' } }",
       'match the same GET requests',
     ],
-    ['- { method: GET, path: /a, actoin: a.b }', 'actoin'],
-    ['- { method: GETT, path: /a, action: a.b }', 'method'],
+    ['- { method: GET, path: /a, actoin: a.b }', 'line 3: "actoin" is no word of it; did you mean "action"?'],
+    ['- { method: GETT, path: /a, action: a.b }', 'line 3: method: "GETT" is none of its values; did you mean "GET"?'],
+    ['- { method: [GET, put], path: /a, action: a.b }', 'line 3: method.1: "put" is none of its values; did you mean "PUT"?'],
+    ["- { method: GET, path: /a, action: a.b, resource: { typ: t, id: '*' } }", 'line 3: resource: "typ" is no word of it; did you mean "type"?'],
+    ['- { method: GET, path: /a, public: yes please }', 'line 3: public: must be boolean'],
+    ["- { method: GET, path: /a, action: a.b, resource: { type: t, id: '*' }, properties: { page: qery.page } }", 'properties.page: "qery.page" is no value'],
+    [
+      "- { method: GET, path: /a, public: true, entity: { on: create, type: t, id: '*' } }",
+      'entity.on: "create" is none of its values; did you mean "created"?',
+    ],
     ['- [', "can't be read as YAML"],
   ])('with a mistake is refused, and the place is named: %s', (text, sentence) => {
     expect(() => table(`  ${text}`)).toThrow(RoutesError);
     expect(() => table(`  ${text}`)).toThrow(sentence);
+  });
+});
+
+describe('the tables in the documentation', () => {
+  it.each(['docs/routes.md', 'docs/integrations/proxies.md'])('%s: can be used as they stand', (page) => {
+    const text = readFileSync(resolve(import.meta.dirname, '../..', page), 'utf8');
+    const tables = [...text.matchAll(/```yaml\n(version: 1[\s\S]*?)```/g)].map(([, yaml]) => loadRoutes(yaml as string, page));
+    expect(tables.map(({ routes: read }) => read.length > 3)).toEqual([true]);
   });
 });
 
@@ -94,6 +119,21 @@ describe('the questions of a request', () => {
     expect(asked('POST', '/v1/instances/bulk', { ids: ['a', 'b'] })).toMatchObject({ questions: [{ resource: { id: 'a' } }, { resource: { id: 'b' } }] });
     for (const ids of [[], 'a', [1], [''], undefined, Array.from({ length: 1_001 }, () => 'a')])
       expect(asked('POST', '/v1/instances/bulk', ids === undefined ? {} : { ids })).toMatchObject({ ok: false, status: 400 });
+  });
+
+  it.each([
+    ['PUT', `/v1/files/${'a'.repeat(257)}`, undefined],
+    ['GET', '/v1/instances?page=1&page=2', undefined],
+    ['GET', '/v1/instances?page=%00', undefined],
+    ['POST', '/v1/instances/bulk', { ids: ['a', 'b\nc'] }],
+    ['POST', '/v1/instances/bulk', { ids: ['\ud800'] }],
+  ])('are none where no event could hold them, or nobody could tell what is meant: %s %s %o', (method, target, body) => {
+    expect(asked(method, target, body)).toMatchObject({ ok: false, status: 400, code: 'route.value_invalid' });
+  });
+
+  it('have an account that an event can belong to', () => {
+    for (const account of ['a'.repeat(129), 'a\u0001'])
+      expect(asked('POST', '/v1/instances', {}, { 'x-account': account })).toMatchObject({ ok: false, code: 'route.value_invalid' });
   });
 
   it('take nothing for an action that is none', () => {
