@@ -5,6 +5,7 @@ import { backupCommand } from './backup-command.js';
 import { configCommand } from './config-command.js';
 import { entitiesCommand } from './entities.js';
 import { EXIT, Failure } from './failure.js';
+import { gatewayCommand } from './gateway.js';
 import { keysCommand } from './keys.js';
 import { policyCommand } from './policy/index.js';
 import { serveCommand } from './serve.js';
@@ -29,7 +30,16 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node reached, 4 refused, 5 not found, 6 a check failed.`,
     );
-  for (const command of [serveCommand(), configCommand(), entitiesCommand(), keysCommand(), policyCommand(), auditLogsCommand(), backupCommand()])
+  for (const command of [
+    serveCommand(),
+    gatewayCommand(),
+    configCommand(),
+    entitiesCommand(),
+    keysCommand(),
+    policyCommand(),
+    auditLogsCommand(),
+    backupCommand(),
+  ])
     program.addCommand(command);
   strict(program);
   return program;
