@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { openCollectors } from './collectors.js';
 import type { KafkaConfig } from './config.js';
-import { type Directory, directoryFeed, localDirectory } from './evaluate/directory/index.js';
+import { directoryFeed, localDirectory } from './evaluate/directory/index.js';
 import { type EventDraft, newEventId, SYSTEM_ACCOUNT } from './event/index.js';
 import { exportRunner, jobFolder } from './export/index.js';
 import {
+  type Handler,
   journalStream,
   kafkaPublisher,
   kafkaQuarantine,
@@ -48,6 +50,9 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
     },
   });
   const record = (draft: EventDraft) => own.append([draft]);
+  const recordOnce = async (draft: EventDraft, once: string): Promise<void> => {
+    if (!own.known(once)) await own.append([draft], { fingerprints: [{ key: once, content: '' }] });
+  };
   const endHead = publishHead({ head: own.head, publish: (head) => store.publishHead(head) });
   const limits = { bytes: config.ingest.batch_bytes, age_ms: config.ingest.batch_ms };
   const cursors = join(folder.ingest, 'cursors');
@@ -78,27 +83,38 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
     () => consumers.map(({ name, consumer }) => ({ name, lag: consumer.lag })),
     () => quarantine.count(),
   );
-  const recordOnce = async (draft: EventDraft, once: string): Promise<void> => {
-    try {
-      if (!own.known(once)) await own.append([draft], { fingerprints: [{ key: once, content: '' }] });
-    } catch (error) {
-      log.error({ action: draft.action, error: (error as Error).message }, 'an act of the pipeline could not be recorded');
-    }
-  };
-  const ingest = storeHandler({
+  // Read only: who writes it is the workers, or the feed below.
+  const directory = localDirectory({ path: folder.directory });
+  const collectors = openCollectors(config, join(folder.ingest, 'collect'), {
+    log,
+    directory,
+    store,
+    completeUntil: () => Date.now() - Math.max(0, ...consumers.map(({ consumer }) => consumer.lag().seconds * 1000)),
+    record: recordOnce,
+  });
+  const fillStore = storeHandler({
     insert: (lines) => store.insertLines(lines),
     quarantine,
     conflicts,
     ranges,
-    record: recordOnce,
+    record: async (draft, once) => {
+      try {
+        await recordOnce(draft, once);
+      } catch (error) {
+        log.error({ action: draft.action, error: (error as Error).message }, 'an act of the pipeline could not be recorded');
+      }
+    },
     observe: metrics.inserted,
   });
+  const ingest: Handler = async (batch) => {
+    await fillStore(batch);
+    await collectors.taken(batch);
+  };
 
   const exports = exportRunner(config.exports, { folder: jobFolder(folder.exports), store, record: recordOnce, warn: (sentence) => log.warn(sentence) });
   const feeds: PipelineParts['feeds'][number][] = [{ name: 'exports', ...exports }];
   const closing: (() => Promise<void>)[] = [];
   const streams: PipelineParts['streams'][number][] = [journals];
-  let directory: Directory | undefined;
   let isCopyFresh = (): boolean => true;
   if (kafka) {
     const publisher = kafkaPublisher(config.kafka, { client: kafka, log, quarantine: nodeQuarantine });
@@ -132,8 +148,6 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
   } else {
     consumers = [{ name: 'ingest', consumer: journals.consumer('ingest', limits, ingest), needsStore: true }];
   }
-  // Read only: who writes it is the workers, or the feed above.
-  directory = localDirectory({ path: folder.directory });
   const retention = followRetention({
     directory,
     isCopyFresh,
@@ -146,6 +160,7 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
     migrate: () => migrated(storeConfig),
     journal: own,
     consumers,
+    collectors: collectors.parts,
     feeds,
     streams,
     nudge: journals.nudge,
@@ -161,7 +176,7 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
       await ranges.close();
       await nodeQuarantine.close();
       await fleetQuarantine?.close();
-      await directory?.close();
+      await directory.close();
       await store.close();
     },
   });

@@ -5,6 +5,7 @@ export { MIGRATIONS, type Migration, migrate, STANDARD_DAYS, StoreVersionError }
 export { CursorError } from './queries/cursor.js';
 export { type EventFilter, type Reach, spanOf } from './queries/filter.js';
 export type { LastUseRow, LastUses, LastUsesAsked } from './queries/last-uses.js';
+export type { PrecedentAsked } from './queries/precedent.js';
 export { type Scan, type ScanOptions, ScanStalled } from './queries/scan.js';
 export { MAX_DAYS, type Retention, retentionDays } from './retention.js';
 export { type EventPage, openStore, type Store } from './store.js';

@@ -10,6 +10,7 @@ import { type LastUses, type LastUsesAsked, newLastUses } from './queries/last-u
 import { newList } from './queries/list.js';
 import { startOf } from './queries/look.js';
 import { newOldest } from './queries/oldest.js';
+import { newPrecedent, type PrecedentAsked } from './queries/precedent.js';
 import { newRanges } from './queries/ranges.js';
 import { type LogHead, newHeads, newPublishHead, newPublishReceived, newReceived } from './queries/received.js';
 import { newScan, type Scan, type ScanOptions } from './queries/scan.js';
@@ -30,6 +31,8 @@ export type Store = {
   readonly count: (filter: EventFilter, reach: Reach) => Promise<number>;
   /** When each grant of one account was last used, as far as its allowed decisions are kept. */
   readonly lastUses: (asked: LastUsesAsked) => Promise<LastUses>;
+  /** Where an event like this stands, if there is any. */
+  readonly precedent: (asked: PrecedentAsked) => Promise<Position | undefined>;
   /** When the oldest event happened, in milliseconds since the epoch. */
   readonly oldest: (reach: Reach) => Promise<number | undefined>;
   /** The unbroken runs of each log that are in the store. */
@@ -84,6 +87,7 @@ export const openStore = (config: ClickHouseConfig, deps: { readonly now?: () =>
     get: newGet(limits, reads),
     count: newCount(limits, reads),
     lastUses: newLastUses(limits, { ...reads, client: scanning }),
+    precedent: newPrecedent(limits, reads),
     oldest: newOldest(limits, reads),
     ranges: newRanges(limits, reads),
     publishReceived: newPublishReceived(reads),
