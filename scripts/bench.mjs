@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { createClient } from '@clickhouse/client';
 import { findOpa } from '../dist/evaluate/index.js';
+import { gatewayRows } from './bench/gateway.mjs';
 import {
   ACCOUNT,
   hasCommand,
@@ -20,6 +21,7 @@ import {
 import { policyRows } from './bench/policy.mjs';
 import { cores, machine, watchMemory } from './bench/processes.mjs';
 import { bigTableRows } from './bench/queries.mjs';
+import { searchRows } from './bench/search.mjs';
 import { wrk } from './bench/wrk.mjs';
 
 /**
@@ -103,6 +105,12 @@ const decisionRows = async (opa) => {
   const peer = await startOpa(opa, await freePort(), SOURCES.roleTable);
   const contenders = [
     { name: 'Verdict, API key, store elsewhere', node: remote, per: 1, run: (s) => load(`${remote.url}/access/v1/evaluation`, question, remote.key, s) },
+    {
+      name: "Verdict, API key, store elsewhere, by OPA's REST API",
+      node: remote,
+      per: 1,
+      run: (s) => load(`${remote.url}/v1/data/verdict/decision`, { input: question }, remote.key, s),
+    },
     { name: 'Verdict, ES256 JWT, store elsewhere', node: remote, per: 1, run: (s) => load(`${remote.url}/access/v1/evaluation`, question, jwt.token, s) },
     { name: 'Verdict, API key, chDB on the same cores', node: local, per: 1, run: (s) => load(`${local.url}/access/v1/evaluation`, question, local.key, s) },
     { name: 'OPA, console decision logs, no authentication', per: 1, pid: peer.pid, run: (s) => load(peer.url, opaQuestion, undefined, s) },
@@ -191,9 +199,9 @@ const fullLoadRow = async (opa) => {
 const number = (value, digits = 0) => value.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: digits });
 const reached = (isReached) => (isReached ? 'reached' : '**missed**');
 
-const report = ({ decisions, full, big, complete }) => {
+const report = ({ decisions, full, big, complete, search, gateway }) => {
   const { rows, answered, found } = decisions;
-  const [key, jwt, local, opa, batch, pair] = rows;
+  const [key, viaOpa, jwt, local, opa, batch, pair] = rows;
   const table = rows.map(
     (row) =>
       `| ${row.name} | ${number(row.rate)} | ${number(row.rate * row.per)} | ${number(row.p50, 2)} | ${number(row.p99, 2)} | ${number(row.p999, 2)} | ${number(row.memory)} | ${number(row.requests)} (${row.refused} refused or broken) |`,
@@ -206,6 +214,11 @@ const report = ({ decisions, full, big, complete }) => {
       "each with a lower p99 than OPA's",
       `${number(key.p99, 1)} / ${number(jwt.p99, 1)} / ${number(local.p99, 1)} ms against ${number(opa.p99, 1)} ms`,
       Math.max(key.p99, jwt.p99, local.p99) < opa.p99,
+    ],
+    [
+      "OPA's REST API as fast as AuthZEN: neither below 80 % of the other",
+      timesAs(viaOpa, key).text,
+      timesAs(viaOpa, key).median >= 0.8 && timesAs(key, viaOpa).median >= 0.8,
     ],
     [
       '20 questions a request: ≥ 60,000 decisions/s',
@@ -221,6 +234,8 @@ const report = ({ decisions, full, big, complete }) => {
     ['memory of all processes together under 1.5 GB at full load', `${number(full.memory)} MB`, full.memory < 1500],
     ...big.goals,
     ...complete.goals,
+    ...search.goals,
+    ...gateway.goals,
   ].map(([goal, measured, isReached]) => `| ${goal} | ${measured} | ${reached(isReached)} |`);
   const elsewhere = cores().elsewhere ?? 'the same cores, for this machine has no others';
   return `# Benchmarks
@@ -241,6 +256,10 @@ ${big.text}
 
 ${complete.text}
 
+${search.text}
+
+${gateway.text}
+
 ## Goals
 
 | goal | measured | |
@@ -257,7 +276,9 @@ const decisions = await decisionRows(opa.path);
 const full = await fullLoadRow(opa.path);
 const big = await bigTableRows({ progress });
 const complete = await policyRows({ opa: opa.path, port: await freePort(), seconds: SECONDS, rounds: ROUNDS, timesAs, middle, progress });
-const text = report({ decisions, full, big, complete });
+const search = await searchRows({ seconds: SECONDS, rounds: ROUNDS, progress });
+const gateway = await gatewayRows({ seconds: SECONDS, rounds: ROUNDS, progress });
+const text = report({ decisions, full, big, complete, search, gateway });
 const notes = existsSync(FILE) ? /\n## Notes\n[\s\S]*$/.exec(readFileSync(FILE, 'utf8'))?.[0] : undefined;
 writeFileSync(FILE, text + (notes ?? ''));
 process.stdout.write(text);

@@ -63,9 +63,14 @@ const main = async () => {
   const opa = await peer('opa');
   await peer('kafka');
   await peer('parquet-readers');
+  await peer('nginx');
+  await peer('envoy');
+  await peer('caddy');
+  await peer('libvirt');
   if (only.length === 0) {
     await check('Lint and format (biome)', ['node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '.']);
     await check('Types of sources and tests (tsc)', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json']);
+    await check('Types of the example platform (tsc)', ['node_modules/typescript/bin/tsc', '-p', 'examples/platform/tsconfig.json']);
   }
   console.error('\nTests (vitest)');
   const report = ['--reporter=default', '--reporter=json', `--outputFile.json=${results}`];

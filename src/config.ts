@@ -25,7 +25,12 @@ export const configSchema = {
     http: section({
       host: { type: 'string', default: '127.0.0.1', description: 'The address to listen on.' },
       port: { type: 'integer', minimum: 0, maximum: 65_535, default: 8088, description: 'The port to listen on; 0 takes a free one.' },
-      public_url: { type: 'string', default: '', description: 'The address that clients use, where it differs.' },
+      public_url: {
+        type: 'string',
+        pattern: '^(https?://[^/?#\\s]+(/[^?#\\s]*)?)?$',
+        default: '',
+        description: 'The address that clients use, where it differs: a URL without query and fragment.',
+      },
       trusted_proxies: { type: 'array', items: { type: 'string' }, default: [], description: 'CIDRs whose X-Forwarded-For is believed.' },
       drain_ms: { type: 'integer', minimum: 0, default: 10_000, description: 'How long requests in flight may take at a stop.' },
       tls: section({
@@ -101,6 +106,63 @@ export const configSchema = {
     }),
     routes: section({
       file: { ...file, description: "The route table (YAML), or the upstream's OpenAPI document (JSON or YAML) with x-verdict-action." },
+    }),
+    ext_authz: section({
+      grpc_host: { type: 'string', minLength: 1, default: '127.0.0.1', description: "The address to listen on for Envoy's gRPC." },
+      grpc_port: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 65_535,
+        default: 0,
+        description: "The port of Envoy's gRPC (envoy.service.auth.v3.Authorization); 0: not at all. The proxies that ask over HTTP use http.port.",
+      },
+      grpc_tls: section({
+        cert: { ...file, description: 'PEM file with the certificate chain; with `key` it turns TLS 1.3 on.' },
+        key: { ...file, description: 'PEM file with the private key.' },
+        client_ca: { ...file, description: 'PEM file with the authorities of client certificates; turns mTLS on.' },
+      }),
+    }),
+    gateway: section({
+      upstream: { type: 'string', default: '', description: 'The API behind the gateway: http(s)://host:port, without a path. Empty: no gateway.' },
+      host: { type: 'string', default: '127.0.0.1', description: 'The address that the gateway listens on.' },
+      port: { type: 'integer', minimum: 0, maximum: 65_535, default: 8089, description: 'Its port; 0 takes a free one.' },
+      tls: section({
+        cert: { ...file, description: 'PEM file with the certificate chain; with `key` the gateway speaks TLS 1.3.' },
+        key: { ...file, description: 'PEM file with the private key.' },
+      }),
+      upstream_tls: section({
+        ca: { ...file, description: "PEM file with the authorities to trust; the system's where it is empty." },
+        cert: { ...file, description: 'PEM file with a client certificate to show to the upstream.' },
+        key: { ...file, description: "PEM file with the client certificate's private key." },
+      }),
+      preserve_host: flag(false, "Pass the client's Host on; otherwise the upstream's own, and the client's in X-Forwarded-Host."),
+      max_connections: { type: 'integer', minimum: 1, default: 1024, description: 'Connections to the upstream, of each decision worker.' },
+      body_bytes: { type: 'integer', minimum: 1024, maximum: 16_777_216, default: 262_144, description: 'The largest body of a route that needs it.' },
+      answer_bytes: {
+        type: 'integer',
+        minimum: 1024,
+        maximum: 67_108_864,
+        default: 1_048_576,
+        description: 'How much of an answer is read for a route that learns from it; a longer one goes on unread, and an error event says so.',
+      },
+      connect_ms: {
+        type: 'integer',
+        minimum: 1,
+        default: 5_000,
+        description: 'How long a connection to the upstream may take, a wait for a free one included.',
+      },
+      headers_ms: { type: 'integer', minimum: 1, default: 60_000, description: "How long the upstream may take from a request's end to its answer's headers." },
+      idle_ms: { type: 'integer', minimum: 1, default: 120_000, description: 'How long nothing may move in a body, either way, before it is broken off.' },
+      keep_alive_ms: {
+        type: 'integer',
+        minimum: 1,
+        default: 4_000,
+        description: "How long an unused connection to the upstream is kept; less than the upstream's own.",
+      },
+      breaker: section({
+        failures: { type: 'integer', minimum: 1, default: 5, description: 'After so many requests in a row without an answer the upstream is not asked …' },
+        open_ms: { type: 'integer', minimum: 1, default: 5_000, description: '… but by one request in so long.' },
+      }),
     }),
     policy: section({
       bundle: {
@@ -222,6 +284,41 @@ export const configSchema = {
       }),
       query_seconds: seconds(10, 'The time limit of a query: what was found until then is the page.'),
     }),
+    collect: section({
+      sources: {
+        type: 'array',
+        items: { enum: ['libvirt'] },
+        default: [],
+        description: 'What this node watches by itself and records; its sources are ground truth.',
+      },
+      libvirt: section({
+        uri: { type: 'string', pattern: '^[^-]', default: 'qemu:///system', description: 'The connection to watch, as `virsh -c` takes it.' },
+        virsh: { type: 'string', minLength: 1, default: 'virsh', description: "libvirt's command line: a name on the PATH, or a file." },
+        property: {
+          type: 'string',
+          default: '',
+          description: "The property of an instance that names its domain, by name or UUID; empty: the instance's id is the domain's name or UUID.",
+        },
+        reconcile_seconds: seconds(10, 'Between two listings of all domains, which find what no event told of.'),
+        account_wait_seconds: seconds(15, "How long the event of a domain that the directory doesn't know waits for its instance to appear there."),
+      }),
+    }),
+    ground_truth: section({
+      sources: {
+        type: 'array',
+        items: { type: 'string', minLength: 1, maxLength: 128 },
+        default: [],
+        description: 'Producers that report what really happened: a change of theirs without an allowed decision is recorded as platform.unauthorised_change.',
+      },
+      window_minutes: {
+        type: 'number',
+        exclusiveMinimum: 0,
+        maximum: 10_080,
+        default: 10,
+        description: 'How long before a change its decision may have been made.',
+      },
+      grace_seconds: seconds(10, 'How long a reported change waits for decisions that other nodes still bring to the store.'),
+    }),
     log: section({ level: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], default: 'info', description: 'The least that is logged.' } }),
   },
 } as const;
@@ -253,6 +350,13 @@ export type EndUserIssuerConfig = {
 
 export type EndUsersConfig = { readonly issuers: readonly EndUserIssuerConfig[]; readonly cookie: string; readonly cache_seconds: number };
 
+/** How proxies ask beside HTTP. */
+export type ExtAuthzConfig = {
+  readonly grpc_host: string;
+  readonly grpc_port: number;
+  readonly grpc_tls: { readonly cert: string; readonly key: string; readonly client_ca: string };
+};
+
 export type KafkaConfig = {
   readonly brokers: readonly string[];
   readonly client_id: string;
@@ -281,7 +385,37 @@ export type ClickHouseConfig = {
   readonly query_seconds: number;
 };
 
+export type CollectConfig = {
+  readonly sources: readonly 'libvirt'[];
+  readonly libvirt: {
+    readonly uri: string;
+    readonly virsh: string;
+    readonly property: string;
+    readonly reconcile_seconds: number;
+    readonly account_wait_seconds: number;
+  };
+};
+
+export type GroundTruthConfig = { readonly sources: readonly string[]; readonly window_minutes: number; readonly grace_seconds: number };
+
 export type VerificationKeyConfig = { readonly key: string; readonly algorithm: 'EdDSA' | 'ES256' | 'RS256'; readonly scope: string };
+
+export type GatewayConfig = {
+  readonly upstream: string;
+  readonly host: string;
+  readonly port: number;
+  readonly tls: { readonly cert: string; readonly key: string };
+  readonly upstream_tls: { readonly ca: string; readonly cert: string; readonly key: string };
+  readonly preserve_host: boolean;
+  readonly max_connections: number;
+  readonly body_bytes: number;
+  readonly answer_bytes: number;
+  readonly connect_ms: number;
+  readonly headers_ms: number;
+  readonly idle_ms: number;
+  readonly keep_alive_ms: number;
+  readonly breaker: { readonly failures: number; readonly open_ms: number };
+};
 
 export type PolicyConfig = {
   readonly bundle: string;
@@ -317,6 +451,8 @@ export type Config = {
   readonly policy: PolicyConfig;
   readonly end_users: EndUsersConfig;
   readonly routes: { readonly file: string };
+  readonly ext_authz: ExtAuthzConfig;
+  readonly gateway: GatewayConfig;
   readonly decision: { readonly workers: number };
   readonly directory: { readonly max_staleness: number };
   readonly journal: { readonly durability: 'disk' | 'kafka'; readonly max_bytes: number };
@@ -324,6 +460,8 @@ export type Config = {
   readonly exports: { readonly keep_hours: number; readonly part_bytes: number };
   readonly kafka: KafkaConfig;
   readonly clickhouse: ClickHouseConfig;
+  readonly collect: CollectConfig;
+  readonly ground_truth: GroundTruthConfig;
   readonly log: { readonly level: string };
 };
 
@@ -417,7 +555,15 @@ const checkTogether = (config: Config): void => {
   if (Boolean(config.http.tls.cert) !== Boolean(config.http.tls.key)) throw new ConfigError('http.tls needs both cert and key: one of them is missing.');
   if (config.http.tls.client_ca && !config.http.tls.cert)
     throw new ConfigError('http.tls.client_ca asks for client certificates, but http.tls.cert and http.tls.key are missing.');
+  const { grpc_tls: tls } = config.ext_authz;
+  if (Boolean(tls.cert) !== Boolean(tls.key)) throw new ConfigError('ext_authz.grpc_tls needs both cert and key: one of them is missing.');
+  if (tls.client_ca && !tls.cert)
+    throw new ConfigError('ext_authz.grpc_tls.client_ca asks for client certificates, but ext_authz.grpc_tls.cert and ext_authz.grpc_tls.key are missing.');
   checkPolicy(config.policy);
+  checkGateway(config);
+  // Verdict's own acts ask nobody: each would be found to be unauthorised.
+  const own = config.ground_truth.sources.find((source) => source === 'verdict' || source === 'pdp');
+  if (own) throw new ConfigError(`ground_truth.sources names ${own}, which is Verdict itself: name producers that report what really happened.`);
 };
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
@@ -434,6 +580,21 @@ const checkPolicy = (policy: PolicyConfig): void => {
     throw new ConfigError('policy.bundle has a name or password in its URL: use policy.token, or a client certificate in policy.tls.');
   if (url.protocol === 'http:' && !LOOPBACK.test(url.hostname) && !policy.allow_http)
     throw new ConfigError('policy.bundle is plain http to another machine: use https, or set policy.allow_http to true.');
+};
+
+const checkGateway = ({ gateway, routes }: Config): void => {
+  for (const name of ['tls', 'upstream_tls'] as const)
+    if (Boolean(gateway[name].cert) !== Boolean(gateway[name].key)) throw new ConfigError(`gateway.${name} needs both cert and key: one of them is missing.`);
+  if (gateway.upstream === '') return;
+  const url = URL.canParse(gateway.upstream) ? new URL(gateway.upstream) : undefined;
+  if (url?.protocol !== 'https:' && url?.protocol !== 'http:')
+    throw new ConfigError(`gateway.upstream must be an http(s) URL such as http://127.0.0.1:3000, not "${gateway.upstream}".`);
+  if (url.username !== '' || url.password !== '') throw new ConfigError('gateway.upstream has a name or password in its URL: the gateway passes none on.');
+  if (url.pathname !== '/' || url.search !== '' || url.hash !== '')
+    throw new ConfigError(
+      `gateway.upstream has a path ("${url.pathname}${url.search}${url.hash}"): requests go on with the very path that was matched, so give host and port alone.`,
+    );
+  if (routes.file === '') throw new ConfigError('gateway.upstream is set, but routes.file names no route table: without one every request would be denied.');
 };
 
 /** Whether a place is a URL rather than a file. */

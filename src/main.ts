@@ -18,6 +18,8 @@ export type Listening = { readonly url: string; readonly token: string; readonly
 
 export type ServeOptions = {
   readonly configPath?: string;
+  /** Instead of what the configuration has in `collect.sources`. */
+  readonly collect?: readonly string[];
   /** Told when the node answers; one that rejects ends it. */
   readonly onListening?: (node: Listening) => Promise<void>;
 };
@@ -45,8 +47,9 @@ const withProgress = async <T>(what: string, work: Promise<T>): Promise<T> => {
  * pipeline, and the decision workers. Resolves when everything has ended in order. Rejects with one sentence where it
  * can't start.
  */
-export const serve = async ({ configPath, onListening }: ServeOptions): Promise<void> => {
-  const { config, warnings } = loadConfig(process.env, configPath);
+export const serve = async ({ configPath, collect, onListening }: ServeOptions): Promise<void> => {
+  const env = collect ? { ...process.env, VERDICT_COLLECT_SOURCES: collect.join(',') } : process.env;
+  const { config, warnings } = loadConfig(env, configPath);
   const log = loggerOf(config, 'supervisor');
   for (const warning of warnings) log.warn(warning);
   const folder = await openDataFolder(config.data_dir);
@@ -88,6 +91,7 @@ const run = async (config: Config, folder: DataFolder, { onListening, log }: Run
         family = pids;
         note();
       },
+      onFront: announceOnce(),
       onFatal: ending.fail,
       aggregate: async (metrics, pipelineSilence) => aggregateMetrics([...metrics, await rollout.metrics()], pipelineSilence),
     });
@@ -120,6 +124,16 @@ const rolloutOf = (config: Config, folder: DataFolder, log: Logger, supervisor: 
       activate: (bytes) => supervisor().reload(bytes),
     },
   );
+
+/** Says where a further listener is; its workers share it. */
+const announceOnce = () => {
+  const said = new Set<string>();
+  return (name: string, url: string): void => {
+    const line = `${name} listens on ${url}`;
+    if (!said.has(line)) process.stdout.write(`${line}\n`);
+    said.add(line);
+  };
+};
 
 const addressOf = ({ http }: Config, port: number): string => {
   const host = http.host === '0.0.0.0' || http.host === '::' ? 'localhost' : http.host.includes(':') ? `[${http.host}]` : http.host;

@@ -16,6 +16,7 @@ const blocks = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/^```s
 const SEEN: readonly (readonly [name: string, ...patterns: RegExp[]])[] = [
   ['for user in', /"decision":false/, /"decision":true/, /"id":"evt-/],
   ['/access/v1/evaluations', /"evaluations":\[\{"decision":true.*"decision":false/s],
+  ['/access/v1/search/action', /"results":\[\{"name":"/],
   ['entities patch', /viewer/, /developer/],
   ['/v1/events', /"log":/, /"seq":/],
   ['audit-logs list', /"action":"failed_login"/, /instance\.delete/],

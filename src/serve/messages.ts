@@ -42,6 +42,8 @@ export type FromChild =
   /** It listens now, and wants to be told its part: what is sent earlier may be lost. */
   | { readonly kind: 'hello' }
   | { readonly kind: 'ready'; readonly port?: number }
+  /** A further listener of a worker, for people: "The gateway", and its address. */
+  | { readonly kind: 'front'; readonly name: string; readonly url: string }
   | { readonly kind: 'stopped' }
   | { readonly kind: 'beat' }
   | { readonly kind: 'fatal'; readonly message: string }

@@ -20,6 +20,13 @@ export type PipelineParts = {
     readonly stop: () => Promise<void>;
     readonly trouble: () => string | undefined;
   }[];
+  /** What this node notices by itself. Started at once, stopped first, so that what they noticed last is still recorded. Their trouble is said, and is no reason to ask this node nothing. */
+  readonly collectors: readonly {
+    readonly name: string;
+    readonly start: () => Promise<void>;
+    readonly stop: () => Promise<void>;
+    readonly trouble: () => string | undefined;
+  }[];
   readonly streams: readonly Stream[];
   readonly nudge: () => void;
   readonly ranges: Ranges;
@@ -47,6 +54,7 @@ export const runPipeline = async (start: Start, parts: PipelineParts): Promise<v
     store,
     ...parts.feeds.map(({ name, trouble }) => statusOf(name, trouble())),
     ...parts.consumers.map(({ name, consumer }) => statusOf(name, consumer.trouble())),
+    ...parts.collectors.map(({ name, trouble }) => ({ ...statusOf(name, trouble()), ok: true })),
     ...(rangesTrouble ? [statusOf('ranges', rangesTrouble)] : []),
   ];
 
@@ -87,6 +95,7 @@ export const runPipeline = async (start: Start, parts: PipelineParts): Promise<v
     isStopping = true;
     clearInterval(status);
     clearInterval(ranges);
+    for (const collector of parts.collectors) await collector.stop();
     await parts.journal.end();
     for (const { consumer } of parts.consumers) await consumer.stop();
     await announcing;
@@ -128,6 +137,7 @@ export const runPipeline = async (start: Start, parts: PipelineParts): Promise<v
 
   for (const feed of parts.feeds) await feed.start();
   for (const { consumer, needsStore } of parts.consumers) if (!needsStore) await consumer.start();
+  for (const collector of parts.collectors) await collector.start();
   toSupervisor({ kind: 'ready' });
   await prepareStore();
   if (isStopping) return;

@@ -16,6 +16,8 @@ export type SupervisorOptions = {
   readonly log: Logger;
   /** Told whenever the set of children changes. */
   readonly onProcesses: (pids: readonly number[]) => void;
+  /** Told where a worker listens beside the API; each worker says so. */
+  readonly onFront?: (name: string, url: string) => void;
   /** A child can't go on and neither can the family: the sentence says why. */
   readonly onFatal: (message: string) => void;
   /** One text of what the children counted, and of how many seconds ago the pipeline last spoke. */
@@ -165,6 +167,9 @@ export const createSupervisor = (options: SupervisorOptions): Supervisor => {
         return;
       case 'metrics.ask':
         void collect().then((text) => tell(member, { kind: 'metrics.text', id: message.id, text }));
+        return;
+      case 'front':
+        options.onFront?.(message.name, message.url);
         return;
       case 'stopped':
         return;

@@ -6,6 +6,9 @@ import type { Journal } from '../ingest/index.js';
 import { endWith, type PartStatus, type Start, type ToChild, toSupervisor } from './messages.js';
 import type { workerMetrics } from './metrics.js';
 
+/** A further listener of a worker, beside the API's. `listen` resolves when it listens, and rejects with one sentence where it can't; `stop` resolves when those in flight are answered. */
+export type Front = { readonly name: string; readonly listen: () => Promise<void>; readonly stop: () => Promise<void> };
+
 /** What a decision worker is made of; main.ts chooses by configuration. */
 export type WorkerParts = {
   readonly log: Logger;
@@ -14,6 +17,8 @@ export type WorkerParts = {
   readonly metrics: ReturnType<typeof workerMetrics>;
   /** Present where http.tls is configured: the options of a TLS listener, and how it follows changed certificates. */
   readonly tls?: { readonly options: object; readonly follow: (server: SecureServer) => () => void };
+  /** Started before the worker is ready, stopped before the journal closes. */
+  readonly fronts?: readonly Front[];
   readonly reload: (bundle: Uint8Array) => Promise<void>;
   /** What the supervisor last said of the other processes. */
   readonly onParts: (parts: readonly PartStatus[]) => void;
@@ -63,7 +68,7 @@ export const runWorker = async (start: Start, parts: WorkerParts): Promise<void>
     // Connections whose request was in flight become idle later than this moment.
     const idle = setInterval(() => server.closeIdleConnections(), 20);
     const late = setTimeout(() => server.closeAllConnections(), http.drain_ms);
-    await closed;
+    await Promise.all([closed, ...(parts.fronts ?? []).map((front) => front.stop())]);
     clearTimeout(late);
     clearInterval(idle);
     unfollow?.();
@@ -124,9 +129,15 @@ export const runWorker = async (start: Start, parts: WorkerParts): Promise<void>
         : `Verdict can't listen on ${where}: ${error.message}.`;
     endWith(message);
   });
-  server.listen(start.port, http.host, () => {
+  const ready = async (): Promise<void> => {
+    try {
+      await Promise.all((parts.fronts ?? []).map((front) => front.listen()));
+    } catch (error) {
+      return endWith((error as Error).message);
+    }
     const address = server.address();
     setInterval(() => toSupervisor({ kind: 'beat' }), Math.max(20, policy.timeout_ms / 8)).unref();
     toSupervisor({ kind: 'ready', ...(typeof address === 'object' && address && { port: address.port }) });
-  });
+  };
+  server.listen(start.port, http.host, () => void ready());
 };

@@ -23,6 +23,8 @@ export type VerdictOptions = {
   readonly folder?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** `serve`, where nothing else is said. */
+  readonly command?: 'serve' | 'gateway';
   /** A command to run it under, such as strace. */
   readonly under?: readonly string[];
 };
@@ -50,7 +52,7 @@ afterAll(() => {
 /** Starts it; resolves when it listens. Rejects with what it said where it ends instead. */
 export const startVerdict = async (options: VerdictOptions = {}): Promise<RunningVerdict> => {
   const folder = options.folder ?? temporaryFolder();
-  const [command, ...args] = [...(options.under ?? []), process.execPath, BINARY, 'serve', ...(options.args ?? [])] as [string, ...string[]];
+  const [command, ...args] = [...(options.under ?? []), process.execPath, BINARY, options.command ?? 'serve', ...(options.args ?? [])] as [string, ...string[]];
   const child = spawn(command, args, {
     cwd: folder,
     env: { ...process.env, VERDICT_DATA_DIR: join(folder, 'data'), VERDICT_HTTP_PORT: '0', VERDICT_LOG_LEVEL: 'warn', ...options.env },
@@ -103,7 +105,7 @@ export const startVerdict = async (options: VerdictOptions = {}): Promise<Runnin
 
 /** Runs a start that must fail: its exit code and what it said. */
 export const failedStart = async (options: VerdictOptions): Promise<{ readonly code: number | null; readonly output: string }> => {
-  const [command, ...args] = [...(options.under ?? []), process.execPath, BINARY, 'serve', ...(options.args ?? [])] as [string, ...string[]];
+  const [command, ...args] = [...(options.under ?? []), process.execPath, BINARY, options.command ?? 'serve', ...(options.args ?? [])] as [string, ...string[]];
   const child = spawn(command, args, {
     cwd: options.folder ?? temporaryFolder(),
     env: { ...process.env, VERDICT_HTTP_PORT: '0', VERDICT_LOG_LEVEL: 'warn', ...options.env },
