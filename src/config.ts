@@ -105,7 +105,7 @@ export const configSchema = {
       },
     }),
     routes: section({
-      file: { ...file, description: "The route table (YAML), or the upstream's OpenAPI document (JSON or YAML) with x-verdict-action." },
+      file: { ...file, description: "The route table (YAML), or the upstream's OpenAPI document (JSON or YAML, a file or a URL) with x-verdict-action." },
     }),
     ext_authz: section({
       grpc_host: { type: 'string', minLength: 1, default: '127.0.0.1', description: "The address to listen on for Envoy's gRPC." },

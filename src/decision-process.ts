@@ -26,6 +26,7 @@ import { kafkaClient } from './kafka/index.js';
 import { opaContracts, opaFront } from './opa-api/index.js';
 import { policyRules } from './policy-source.js';
 import { proxyFronts } from './proxy-fronts.js';
+import { routeTable } from './routes/index.js';
 import { journalSlots, layout } from './serve/data-folder.js';
 import { evaluationFront } from './serve/evaluation-front.js';
 import { type Start, toSupervisor } from './serve/messages.js';
@@ -105,7 +106,8 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
 
   let others: readonly PartStatus[] = [];
   let onText: (id: number, text: string) => void = () => undefined;
-  const gateway = await gatewayFront(start, { directory, journal, decide, writing, addressOf, refused: turnedAway.refused, registry: metrics.registry, log });
+  const table = config.routes.file === '' ? undefined : await routeTable({ place: config.routes.file, folder: config.data_dir, warn });
+  const gateway = gatewayFront(start, { table, directory, journal, decide, writing, addressOf, refused: turnedAway.refused, registry: metrics.registry, log });
   const own = (): readonly PartStatus[] => [
     journalStatus(journal, config.journal.max_bytes),
     directoryStatus(directory, config.directory.max_staleness),
@@ -141,7 +143,7 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
     opaContracts,
   );
   const fronts = { authenticate, addressOf, refused: turnedAway.refused, observe: metrics.answered, log };
-  const proxies = proxyFronts(config, { ...fronts, directory, journal, decide, guard }, (request, response) => void api.nodeListener(request, response));
+  const proxies = proxyFronts(config, { ...fronts, table, directory, journal, decide, guard }, (request, response) => void api.nodeListener(request, response));
   const opa = opaFront({ entrypoint: config.policy.entrypoint, version: version() }, { ...fronts, query: createQuery(deciding) }, proxies.listener);
   const front = evaluationFront({ ...fronts, decide }, opa);
   const stopIntents = settleIntents(writing, log);

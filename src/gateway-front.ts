@@ -1,16 +1,17 @@
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { PartStatus } from './api/index.js';
 import { type Refusals, tlsContext, trustedPeer } from './caller/index.js';
 import { type Decide, type Directory, type WriteDeps, writeEntities } from './evaluate/index.js';
-import { createGateway, type GatewayParts, knownTokens, routeTable } from './gateway/index.js';
+import { createGateway, type GatewayParts, knownTokens } from './gateway/index.js';
 import type { Journal } from './ingest/index.js';
-import { identify } from './routes/index.js';
+import { identify, type RouteTable } from './routes/index.js';
 import { type Start, toSupervisor } from './serve/messages.js';
 import type { Front } from './serve/worker.js';
 
 export type GatewayFrontDeps = {
+  /** Undefined where routes.file names none; a gateway has one. */
+  readonly table: RouteTable | undefined;
   readonly directory: Directory;
   readonly journal: Journal;
   readonly decide: Decide;
@@ -38,18 +39,18 @@ const urlOf = (host: string, port: number, isSecure: boolean): string => {
   return `${isSecure ? 'https' : 'http'}://${name}:${port}`;
 };
 
-/** The gateway as a front of one decision worker, and what it says of the upstream; undefined where none is configured. Rejects with RoutesError or ConfigError. */
-export const gatewayFront = async (
+/** The gateway as a front of one decision worker, and what it says of the upstream; undefined where none is configured. Throws ConfigError. */
+export const gatewayFront = (
   { config }: Pick<Start, 'config'>,
   deps: GatewayFrontDeps,
-): Promise<{ readonly front: Front; readonly status: () => PartStatus } | undefined> => {
+): { readonly front: Front; readonly status: () => PartStatus } | undefined => {
   const { gateway, http, region } = config;
-  if (gateway.upstream === '') return undefined;
-  const { directory, journal, log } = deps;
+  const { table, directory, journal, log } = deps;
+  if (gateway.upstream === '' || !table) return undefined;
   const warn = (sentence: string): void => log.warn(sentence);
   const isSecure = gateway.tls.cert !== '';
   const made = createGateway(gateway, {
-    table: await routeTable({ place: config.routes.file, kept: join(config.data_dir, 'routes-openapi'), warn }),
+    table,
     identify: knownTokens(identify(config.end_users, { directory, warn }), directory),
     decide: deps.decide,
     append: (drafts) => journal.append(drafts),

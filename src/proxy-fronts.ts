@@ -5,11 +5,13 @@ import type { Config } from './config.js';
 import type { Decide, Directory } from './evaluate/index.js';
 import { authorizer, extAuthzFront, type Front, grpcFront } from './ext-authz/index.js';
 import type { Journal } from './ingest/index.js';
-import { identify, readRoutes } from './routes/index.js';
+import { identify, type RouteTable } from './routes/index.js';
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => void;
 
 export type ProxyFrontsDeps = {
+  /** Undefined where routes.file names none. */
+  readonly table: RouteTable | undefined;
   readonly directory: Directory;
   readonly journal: Pick<Journal, 'append'>;
   readonly decide: Decide;
@@ -23,15 +25,15 @@ export type ProxyFrontsDeps = {
 
 /**
  * Puts together how proxies ask: over HTTP on the API's own listener, before `other`, and where ext_authz.grpc_port is
- * set on a listener of its own. Throws RoutesError for a route table that can't be used, ConfigError for TLS files.
+ * set on a listener of its own. Throws ConfigError for TLS files.
  */
 export const proxyFronts = (config: Config, deps: ProxyFrontsDeps, other: Listener): { readonly listener: Listener; readonly fronts: readonly Front[] } => {
   const { directory, journal, log, ...asked } = deps;
   const warn = (sentence: string): void => log.warn(sentence);
   const authorize = authorizer({
-    table: config.routes.file === '' ? undefined : readRoutes(config.routes.file),
     identify: identify(config.end_users, { directory, warn }),
     append: (drafts) => journal.append(drafts),
+    directory,
     region: config.region,
     ...asked,
   });

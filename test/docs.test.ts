@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { renderConfiguration } from '../scripts/docs.mjs';
@@ -48,16 +49,32 @@ describe('the documentation', () => {
     }
   });
 
-  it('links only to files that are there', () => {
-    const pages = [
-      'README.md',
-      ...readdirSync(join(ROOT, 'docs'))
-        .filter((name) => name.endsWith('.md'))
-        .map((name) => `docs/${name}`),
-    ];
-    for (const page of pages)
-      for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g))
-        expect(existsSync(join(ROOT, page, '..', target as string)), `${page}: ${target}`).toBe(true);
+  const pages = [
+    'README.md',
+    ...['docs', 'examples'].flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true }).map((name) => `${folder}/${name}`)),
+  ]
+    .filter((name) => name.endsWith('.md'))
+    .map((page) => [page] as const);
+
+  it.each(pages)('%s links only to files that are there', (page) => {
+    for (const [, target] of read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g))
+      expect(existsSync(join(ROOT, page, '..', target as string)), target).toBe(true);
+  });
+
+  it.each(pages)('%s shows only commands and options that there are', (page) => {
+    const shown = [...read(page).matchAll(/^(?:\$ )?(?:[A-Z_]+=\S+ +)*(?:npx |node bin\/)?verdict(?:\.js)? +(.*)$/gm)].map(([, words]) =>
+      (words as string).split(/\s+/),
+    );
+    for (const words of shown) {
+      let command: Command = createProgram();
+      for (let child: Command | undefined; ; command = child) {
+        child = command.commands.find((one) => one.name() === words[0]);
+        if (!child) break;
+        words.shift();
+      }
+      const known = command.options.flatMap(({ long, short }) => [long, short]);
+      for (const option of words.filter((word) => word.startsWith('-'))) expect(known, `${command.name()} ${words.join(' ')}`).toContain(option);
+    }
   });
 
   it('names only files of the source that are there', () => {

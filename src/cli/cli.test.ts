@@ -431,6 +431,11 @@ describe('verdict config', () => {
     writeFileSync(join(folder, 'other.yaml'), 'policy:\n  bundle: missing.tar.gz\n');
     const { code, err } = await verdict(['config', 'check', '--config', 'other.yaml']);
     expect({ code, err }).toEqual({ code: 6, err: "policy.bundle names missing.tar.gz, which can't be read.\n" });
+    expect(await verdict(['config', 'check'], { VERDICT_ROUTES_FILE: 'none.yaml' })).toMatchObject({ code: 6, err: expect.stringContaining('routes.file') });
+    writeFileSync(join(folder, 'routes.yaml'), 'version: 1\nroutes:\n  - { method: GET, path: /a, action: a.b }\n');
+    expect(await verdict(['config', 'check'], { VERDICT_ROUTES_FILE: 'routes.yaml' })).toMatchObject({ code: 6, err: expect.stringContaining('line 3') });
+    const tls = { VERDICT_GATEWAY_TLS_CERT: 'none.pem', VERDICT_GATEWAY_TLS_KEY: 'none.pem' };
+    expect(await verdict(['config', 'check'], tls)).toMatchObject({ code: 6, err: "gateway.tls.cert names none.pem, which can't be read.\n" });
   });
 });
 

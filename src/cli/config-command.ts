@@ -2,6 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import { Command } from 'commander';
 import { type Config, configSchema, isUrl, loadConfig } from '../config.js';
 import { verificationKeys } from '../rollout/keys.js';
+import { readRoutes } from '../routes/load.js';
 import { EXIT, Failure } from './failure.js';
 import { type Output, outputOption, printJson, printTable, remark } from './output.js';
 import { effectiveSettings } from './settings.js';
@@ -39,6 +40,15 @@ const filesOf = (config: Config): readonly (readonly [string, string])[] => [
   ['http.tls.cert', config.http.tls.cert],
   ['http.tls.key', config.http.tls.key],
   ['http.tls.client_ca', config.http.tls.client_ca],
+  ['routes.file', isUrl(config.routes.file) ? '' : config.routes.file],
+  ['ext_authz.grpc_tls.cert', config.ext_authz.grpc_tls.cert],
+  ['ext_authz.grpc_tls.key', config.ext_authz.grpc_tls.key],
+  ['ext_authz.grpc_tls.client_ca', config.ext_authz.grpc_tls.client_ca],
+  ['gateway.tls.cert', config.gateway.tls.cert],
+  ['gateway.tls.key', config.gateway.tls.key],
+  ['gateway.upstream_tls.ca', config.gateway.upstream_tls.ca],
+  ['gateway.upstream_tls.cert', config.gateway.upstream_tls.cert],
+  ['gateway.upstream_tls.key', config.gateway.upstream_tls.key],
   ['kafka.tls.ca', config.kafka.tls.ca],
   ['kafka.tls.cert', config.kafka.tls.cert],
   ['kafka.tls.key', config.kafka.tls.key],
@@ -59,6 +69,7 @@ const check = ({ config: path }: Options): void => {
   }
   try {
     verificationKeys(config.policy.verification_keys);
+    if (config.routes.file !== '' && !isUrl(config.routes.file)) readRoutes(config.routes.file);
   } catch (error) {
     throw new Failure(EXIT.check, (error as Error).message);
   }

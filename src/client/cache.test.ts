@@ -17,6 +17,13 @@ const cacheAt = (config: Parameters<typeof createCache>[0]) => {
 };
 
 describe('the cache of answers', () => {
+  it('tells questions apart by what is sent, and so by their dates', () => {
+    const asked = (at: unknown) =>
+      keyOf({ subject: { type: 'u', id: '1' }, action: { name: 'a' }, resource: { type: 'r', id: '1' }, context: { at } } as never);
+    expect(asked(new Date(0))).not.toBe(asked(new Date(1)));
+    expect(asked(new Date(0))).toBe(asked('1970-01-01T00:00:00.000Z'));
+  });
+
   it('forgets an answer after its time, and not before', () => {
     const { cache, wait } = cacheAt({ ttlMs: 100 });
     cache.put('a', decision('r1'));
@@ -41,6 +48,16 @@ describe('the cache of answers', () => {
     cache.put('b', decision('r2'));
     expect(cache.get('a')).toBeUndefined();
     expect(cache.get('b')).toBeDefined();
+  });
+
+  it('drops it as well where the other revision’s answer is not kept itself', () => {
+    const { cache } = cacheAt({ ttlMs: 100 });
+    cache.put('a', decision('r1'));
+    cache.see(decision(undefined));
+    cache.see(decision('r1'));
+    expect(cache.get('a')).toBeDefined();
+    cache.see(decision('r2'));
+    expect(cache.get('a')).toBeUndefined();
   });
 
   it('keeps nothing that names no revision', () => {

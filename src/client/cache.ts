@@ -9,8 +9,10 @@ export type CacheConfig = {
 
 export type Cache = {
   readonly get: (key: string) => Decision | undefined;
-  /** Takes an answer in. One by another revision drops everything that was answered before. */
+  /** Takes an answer in, as `see` does, and keeps it. */
   readonly put: (key: string, decision: Decision) => void;
+  /** Told of an answer that isn't kept: one by another revision drops everything that was answered before. */
+  readonly see: (decision: Decision) => void;
 };
 
 const MOST_TTL_MS = 60_000;
@@ -26,14 +28,21 @@ const ordered = (value: Json | undefined): string => {
   return `{${members.map(([name, child]) => `${JSON.stringify(name)}:${ordered(child)}`).join(',')}}`;
 };
 
-export const keyOf = (question: Question): string => ordered(question as unknown as Json);
+/** What Verdict is asked: a question in the form in which it is sent, where dates are texts, and maps nothing. */
+export const keyOf = (question: Question): string => ordered(JSON.parse(JSON.stringify(question)) as Json);
 
 /** Answers for a short time, by one revision of the policy. `now` is a clock in milliseconds that only goes on. */
 export const createCache = ({ ttlMs, maxEntries = MOST_ENTRIES }: CacheConfig, now: () => number = () => performance.now()): Cache => {
   if (!(ttlMs > 0 && ttlMs <= MOST_TTL_MS)) throw new RangeError(`cache.ttlMs is ${ttlMs}, and must be over 0 and at most ${MOST_TTL_MS} milliseconds.`);
   const entries = new Map<string, { readonly decision: Decision; readonly until: number }>();
   let revision: string | undefined;
+  const see = ({ policy }: Decision): void => {
+    if (policy === undefined) return;
+    if (policy !== revision) entries.clear();
+    revision = policy;
+  };
   return {
+    see,
     get: (key) => {
       const entry = entries.get(key);
       if (!entry) return undefined;
@@ -43,8 +52,7 @@ export const createCache = ({ ttlMs, maxEntries = MOST_ENTRIES }: CacheConfig, n
     },
     put: (key, decision) => {
       if (decision.policy === undefined) return;
-      if (decision.policy !== revision) entries.clear();
-      revision = decision.policy;
+      see(decision);
       entries.delete(key);
       entries.set(key, { decision, until: now() + ttlMs });
       const [oldest] = entries.keys();

@@ -224,6 +224,16 @@ describe('the cache', () => {
     expect(asked).toHaveLength(3);
   });
 
+  it('forgets every answer when one among several names another revision', async () => {
+    const several = json({ evaluations: [{ decision: false, context: { id: 'evt-2', reasons: [], advice: [], policy: 'r2' } }] });
+    const { url, asked } = await serverOf(json(answer(true, 'r1')), several, json(answer(false, 'r2')));
+    const client = clientOf(url, { cache: { ttlMs: 60_000 } });
+    await client.evaluate(question);
+    await client.evaluations({ ...question, evaluations: [{ action: { name: 'instance.get' } }] });
+    expect(await client.evaluate(question)).toMatchObject({ decision: false, cached: false });
+    expect(asked).toHaveLength(3);
+  });
+
   it('keeps no error', async () => {
     const { url } = await serverOf(json({}, 500), json(answer(true)));
     const client = clientOf(url, { cache: { ttlMs: 60_000 } });

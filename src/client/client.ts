@@ -92,12 +92,14 @@ export const verdictClient = (config: VerdictClientConfig): VerdictClient => {
 
   return {
     evaluate,
-    evaluations: (questions, options = {}) =>
-      failClosed(questions.evaluations.length, async () =>
-        questions.evaluations.length === 0
-          ? []
-          : readDecisions(await transport.post('/access/v1/evaluations', { body: questions, again: true, ...lookup(options) }), questions),
-      ),
+    evaluations: async (questions, options = {}) => {
+      if (questions.evaluations.length === 0) return [];
+      const decisions = await failClosed(questions.evaluations.length, async () =>
+        readDecisions(await transport.post('/access/v1/evaluations', { body: questions, again: true, ...lookup(options) }), questions),
+      );
+      for (const decision of decisions) cache?.see(decision);
+      return decisions;
+    },
     search: {
       subjects: (search, options) => pages('/access/v1/search/subject', search, options, isFound),
       resources: (search, options) => pages('/access/v1/search/resource', search, options, isFound),

@@ -29,8 +29,18 @@ export const place = (draft: EventDraft, position: Position, recorded: string): 
   return event;
 };
 
-/** The event's one JSON line, without the newline: made once, kept for ever. */
-export const toLine = (event: Event): string => JSON.stringify(event);
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+const wellFormed = (_: string, value: unknown): unknown => (typeof value === 'string' ? value.replaceAll(LONE_SURROGATE, '\ufffd') : value);
+
+/**
+ * The event's one JSON line, without the newline: made once, kept for ever. Half of a surrogate pair, as where a text was
+ * cut, becomes U+FFFD: no store takes a line with one, and the record would be missing.
+ */
+export const toLine = (event: Event): string => {
+  const line = JSON.stringify(event);
+  // JSON.stringify writes halves as escapes, and nothing else that begins so but a backslash of the text itself.
+  return line.includes('\\ud') ? JSON.stringify(event, wellFormed) : line;
+};
 
 /** Reads a line that {@link toLine} made. Throws a SyntaxError on anything that isn't JSON. */
 export const fromLine = (line: string): Event => JSON.parse(line) as Event;

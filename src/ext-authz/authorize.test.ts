@@ -50,6 +50,7 @@ const rig = (change: Partial<AuthorizeDeps> = {}) => {
     decide: createDecide({ guard, policy, directory, append: change.append ?? append, maxStalenessMs: 1000, region: '' }),
     guard,
     append,
+    directory,
     refused: async (by, call) => void refusals.push({ ...call, by: by?.id }),
     region: 'lagos-1',
     ...change,

@@ -1,8 +1,17 @@
 import type { Caller, Guard, RefusedRequest } from '../caller/index.js';
-import type { AskedBy, Decide, ItemOutcome, Question } from '../evaluate/index.js';
+import type { AskedBy, Decide, Directory, ItemOutcome, Question } from '../evaluate/index.js';
 import type { EventDraft } from '../event/index.js';
 import { JournalUnavailable } from '../ingest/index.js';
-import { type EndUser, type Identify, questionPicks, questionsOf, type RouteMatch, type RouteTable } from '../routes/index.js';
+import {
+  type EndUser,
+  type Identify,
+  questionPicks,
+  questionsOf,
+  type RouteMatch,
+  type RouteTable,
+  unknownResource,
+  unknownSentence,
+} from '../routes/index.js';
 import { bodyValue } from './body.js';
 import { misspelled } from './headers.js';
 import { type Told, toldDraft } from './record.js';
@@ -13,6 +22,7 @@ export type AuthorizeDeps = {
   readonly table: RouteTable | undefined;
   readonly identify: Identify;
   readonly decide: Decide;
+  readonly directory: Pick<Directory, 'get'>;
   /** Verdict's own policy: whether the proxy's credential may ask at all. */
   readonly guard: Guard;
   readonly append: (drafts: readonly EventDraft[]) => Promise<unknown>;
@@ -51,6 +61,7 @@ const rulingOf = (questions: readonly Question[], outcomes: readonly ItemOutcome
 /** Makes {@link Authorize} of the route table, the end users' credentials and the policy. */
 export const authorizer = (deps: AuthorizeDeps): Authorize => {
   const now = deps.now ?? Date.now;
+  const unknownOf = deps.table && unknownResource(deps.table, deps.directory);
   const needingBody = new Set(deps.table?.routes.filter((route) => questionPicks(route).some(({ from }) => from === 'body')));
 
   /** Records what the table alone decided; its event's id. */
@@ -92,7 +103,9 @@ export const authorizer = (deps: AuthorizeDeps): Authorize => {
     const body = needingBody.has(match.route) ? bodyValue(await proxied.body(), headers) : undefined;
     if (body && !body.ok) return body.denied;
     const read = questionsOf(match, { method, target, headers, ...(body && { body: body.value }) }, user);
-    return read.ok ? read.questions : denied(read.status, read.code, read.message);
+    if (!read.ok) return denied(read.status, read.code, read.message);
+    const unknown = unknownOf?.(match, read.questions);
+    return unknown === undefined ? read.questions : denied(403, 'resource.unknown', unknownSentence(unknown));
   };
 
   const askFor = async (proxied: Proxied, caller: Caller, match: RouteMatch): Promise<Ruling> => {

@@ -16,6 +16,8 @@ describe('the body that a question is made of', () => {
     ['nothing at all', '', undefined, 'route.body_unavailable'],
     ['no type', '{}', {}, 'route.body_unreadable'],
     ['a form', '{"plan":"s","x":"&plan=xl"}', { 'content-type': 'application/x-www-form-urlencoded' }, 'route.body_unreadable'],
+    ['another charset', '{"a":"+ACI-,+ACI-plan+ACI-:+ACI-xl"}', { 'content-type': 'application/json; charset=utf-7' }, 'route.body_unreadable'],
+    ['two charsets', '{"plan":"s"}', { 'content-type': 'application/json; charset=utf-8; charset="utf-7"' }, 'route.body_unreadable'],
     ['a compressed body', '{}', { 'content-type': 'application/json', 'content-encoding': 'gzip' }, 'route.body_unreadable'],
     ['no UTF-8', Buffer.from([0x22, 0xc0, 0xaf, 0x22]), undefined, 'route.body_unreadable'],
     ['half of it', '{"a":', undefined, 'json.invalid'],

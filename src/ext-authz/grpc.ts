@@ -7,7 +7,7 @@ import type { ExtAuthzConfig } from '../config.js';
 import type { Authorize } from './authorize.js';
 import { checkResponse, proxiedOf } from './check.js';
 import { authorizationService, type CheckRequest, type CheckResponse } from './proto.js';
-import { denied, type Ruling } from './types.js';
+import { type Denied, denied, type Ruling, unauthenticated } from './types.js';
 
 /** A further listener of a decision worker. */
 export type Front = { readonly name: string; readonly listen: () => Promise<void>; readonly stop: () => Promise<void> };
@@ -60,13 +60,13 @@ export const grpcFront = (config: GrpcFrontConfig, deps: GrpcFrontDeps): Front =
   const now = deps.now ?? Date.now;
   const server = new grpc.Server({ 'grpc.max_receive_message_length': MOST_BYTES, 'grpc.max_concurrent_streams': MOST_STREAMS });
 
-  const callerOf = async (call: Call, address: string, requestId: string): Promise<Caller | string> => {
+  const callerOf = async (call: Call, address: string, requestId: string): Promise<Caller | Denied> => {
     const [shown] = call.metadata.get('authorization');
     const known = deps.authenticate(typeof shown === 'string' ? shown : undefined, now());
     const authentication = known instanceof Promise ? await known : known;
     if (authentication.ok) return authentication.caller;
     await deps.refused(undefined, { address, requestId, code: authentication.code, path: PATH });
-    return `The proxy shows no credential of Verdict's that counts, in the metadata "authorization": ${authentication.message}`;
+    return unauthenticated('the metadata "authorization: Bearer <API key>"', authentication);
   };
 
   const rule = async (call: Call): Promise<CheckResponse> => {
@@ -76,7 +76,7 @@ export const grpcFront = (config: GrpcFrontConfig, deps: GrpcFrontDeps): Front =
     const say = (ruling: Ruling): CheckResponse => checkResponse(ruling, requestId, asked?.headers ?? {});
     try {
       const caller = await callerOf(call, remoteAddress, requestId);
-      if (typeof caller === 'string') return say(denied(403, 'proxy.unauthenticated', caller));
+      if ('kind' in caller) return say(caller);
       if (!asked) return say(denied(400, 'request.invalid', 'This is no CheckRequest with an HTTP request in it (attributes.request.http).'));
       const { source, ...proxied } = asked;
       const said = { socket: { remoteAddress }, headers: source === '' ? {} : { 'x-forwarded-for': source } };

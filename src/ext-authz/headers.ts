@@ -4,7 +4,7 @@ import type { Json } from '../event/index.js';
 import type { Allowed, Denied, Ruling } from './types.js';
 
 /** What the service behind a proxy is told of an allowed request. Nobody else may say it. */
-export const IDENTITY = ['x-verdict-decision', 'x-verdict-event', 'x-verdict-subject', 'x-verdict-account'] as const;
+export const IDENTITY = ['x-verdict-decision', 'x-verdict-subject', 'x-verdict-account'] as const;
 
 /** The proxy's own credential, in the way that every proxy can send it: `Authorization` carries the end user's. */
 export const KEY_HEADER = 'x-verdict-key';
@@ -18,10 +18,9 @@ const PLAIN = /[^\x21-\x24\x26-\x7e]/gu;
 /** Text as a header can carry it: what is no printable ASCII is percent-encoded (RFC 3986, section 2.1). */
 const headerText = (text: string): string => text.replaceAll(/\p{Surrogate}/gu, '\ufffd').replaceAll(PLAIN, encodeURIComponent);
 
-/** The four headers of an allowed request, each always there: an empty one takes the place of what a client brought. */
+/** The three headers of an allowed request, each always there: an empty one takes the place of what a client brought. */
 export const identityOf = ({ event, subject, account }: Allowed): readonly (readonly [name: (typeof IDENTITY)[number], value: string])[] => [
-  ['x-verdict-decision', 'allow'],
-  ['x-verdict-event', event ?? ''],
+  ['x-verdict-decision', event ?? ''],
   ['x-verdict-subject', headerText(subject)],
   ['x-verdict-account', headerText(account)],
 ];
@@ -66,11 +65,6 @@ export const problemHeader = (found: Problem & { readonly request_id: string }):
   return asciiJson({ type, title, status, detail: 'The reasons are in the audit log.', code, request_id });
 };
 
-/** `deny` or `allow`, and the event, on every answer. */
+/** The event on every answer; with an allow, who it is for. */
 export const rulingHeaders = (ruling: Ruling): readonly (readonly [string, string])[] =>
-  ruling.kind === 'allowed'
-    ? identityOf(ruling)
-    : [
-        ['x-verdict-decision', 'deny'],
-        ['x-verdict-event', ruling.event ?? ''],
-      ];
+  ruling.kind === 'allowed' ? identityOf(ruling) : [['x-verdict-decision', ruling.event ?? '']];

@@ -3,7 +3,7 @@ import { DECISION_BYTES, PROBLEM_TYPE, readBody, requestIdOf } from '../api/inde
 import type { Authenticate, Caller, RefusedRequest } from '../caller/index.js';
 import type { Authorize } from './authorize.js';
 import { KEY_HEADER, problemHeader, problemOf, rulingHeaders, toRemove } from './headers.js';
-import { denied, type Proxied, type ProxiedBody, type Ruling } from './types.js';
+import { denied, type Proxied, type ProxiedBody, type Ruling, unauthenticated } from './types.js';
 import { type Way, wayOf } from './ways.js';
 
 export type HttpFrontDeps = {
@@ -51,7 +51,7 @@ export const extAuthzFront = (deps: HttpFrontDeps, other: Listener): Listener =>
     const address = deps.addressOf(request);
     if (!authentication.ok) {
       await deps.refused(undefined, { address, requestId, code: authentication.code, path: `/v1/ext-authz/${way.name}` });
-      return denied(403, 'proxy.unauthenticated', `The proxy shows no credential of Verdict's that counts, in ${KEY_HEADER}: ${authentication.message}`);
+      return unauthenticated(KEY_HEADER, authentication);
     }
     const original = way.original(request, rest);
     if (!original.ok) return denied(403, 'proxy.misconfigured', original.message);

@@ -48,3 +48,13 @@ export type Denied = {
 export type Ruling = Allowed | Denied;
 
 export const denied = (status: number, code: string, message: string): Denied => ({ kind: 'denied', status, code, message });
+
+/** A proxy that doesn't show who it is. `where` says how it would: `Authorization` carries the end user's credential. */
+export const unauthenticated = (where: string, { code, message }: { readonly code: string; readonly message: string }): Denied =>
+  denied(
+    403,
+    'proxy.unauthenticated',
+    code === 'credential.missing'
+      ? `The proxy shows no credential of its own: it must send an API key of Verdict's in ${where}.`
+      : `The proxy's own credential, in ${where}, does not count: ${message}`,
+  );

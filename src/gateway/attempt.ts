@@ -25,13 +25,18 @@ const CLIENT_GONE = callFailure(499, 'client.gone', 'The client went away before
 
 const noConnection = (ms: number): CallFailure =>
   callFailure(504, 'upstream.unreachable', `No connection to the upstream was had within ${ms} ms (gateway.connect_ms).`);
+const noneFree = (ms: number): CallFailure =>
+  callFailure(503, 'upstream.busy', `All connections to the upstream (gateway.max_connections) were in use for ${ms} ms (gateway.connect_ms).`, 'nobody');
 const noAnswer = (ms: number): CallFailure =>
   callFailure(504, 'upstream.timeout', `The upstream has not answered within ${ms} ms (gateway.headers_ms); it may still act on the request.`);
 const notTaken = (ms: number): CallFailure =>
   callFailure(504, 'upstream.timeout', `The upstream has taken nothing of the body for ${ms} ms (gateway.idle_ms).`);
 const notSent = (ms: number): CallFailure => callFailure(408, 'request.timeout', `Nothing more of the body has come for ${ms} ms (gateway.idle_ms).`, 'client');
 
-const faultOf = (error: NodeJS.ErrnoException, wasConnected: boolean): CallFailure => {
+/** Whether the client has not sent all of its body: an upstream that breaks off then may have had enough of waiting for it. */
+const isStillComing = ({ body }: Call): boolean => body !== undefined && !Buffer.isBuffer(body) && !body.complete;
+
+const faultOf = (error: NodeJS.ErrnoException, wasConnected: boolean, isUnsent: boolean): CallFailure => {
   const code = error.code ?? '';
   if (!wasConnected) return callFailure(502, 'upstream.unreachable', `The upstream can't be reached (${code || error.message}).`);
   if (code.startsWith('HPE_')) return callFailure(502, 'upstream.invalid', 'What the upstream answered is no HTTP/1.1 that the gateway takes.');
@@ -39,6 +44,7 @@ const faultOf = (error: NodeJS.ErrnoException, wasConnected: boolean): CallFailu
     502,
     'upstream.broken',
     `The upstream broke the connection off before it answered (${code || error.message}); it may have acted on the request.`,
+    isUnsent ? 'nobody' : 'upstream',
   );
 };
 
@@ -137,14 +143,20 @@ export const attempt = (
     };
     const due = deadline(settle);
     const body = bodySender(outgoing, call, events, waits, due, settle);
+    const stopBody = (): void => {
+      body.stop();
+      // A request that never ends would keep its connection from everybody else for ever.
+      if (!outgoing.writableEnded) outgoing.destroy();
+    };
     const onGone = (): void => settle(CLIENT_GONE);
     const onConnected = (): void => {
       wasConnected = true;
       if (!isSettled) body.connected();
     };
 
-    due.set(waits.connect_ms, noConnection);
+    due.set(waits.connect_ms, noneFree);
     outgoing.on('socket', (socket) => {
+      due.set(waits.connect_ms, noConnection);
       if (socket.connecting) socket.once(connectEvent, onConnected);
       else onConnected();
     });
@@ -155,11 +167,11 @@ export const attempt = (
     outgoing.on('response', (answer) => {
       // Listened to from the first moment: an answer that breaks off before anybody reads it must not end the process.
       answer.on('error', () => undefined);
-      settle({ kind: 'answered', answer, stopBody: body.stop });
+      settle({ kind: 'answered', answer, stopBody });
     });
     outgoing.on('upgrade', (answer, socket, head) => settle({ kind: 'upgraded', answer, socket, head }));
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
-      const failure = faultOf(error, wasConnected);
+      const failure = faultOf(error, wasConnected, isStillComing(call));
       settle(isStale(call, outgoing, error) ? { kind: 'stale', failure } : failure);
     });
     events.client.once('close', onGone);

@@ -1,9 +1,9 @@
-import { mediaTypeOf, readBody, readJson } from '../api/index.js';
+import { readBody, readJson } from '../api/index.js';
 import type { Caller } from '../caller/index.js';
 import type { AskedBy, ItemOutcome, Question } from '../evaluate/index.js';
 import { isObject, type Json, type JsonObject, SYSTEM_ACCOUNT, textWithoutSecrets } from '../event/index.js';
-import { type EndUser, questionsOf, type RouteRequest, valueAt } from '../routes/index.js';
-import { framingOf, hasBody, hasRepeatedMembers, malformed } from './framing.js';
+import { type EndUser, hasRepeatedMembers, isJsonType, questionPicks, questionsOf, type RouteRequest, unknownSentence, valueAt } from '../routes/index.js';
+import { framingOf, hasBody, malformed } from './framing.js';
 import { matchedAbout, unknownAbout } from './record.js';
 import type { Refusal } from './reply.js';
 import type { About, Act, Cleared, Exchange, GatewayDeps, RouteMatch } from './types.js';
@@ -16,8 +16,6 @@ const GATEWAY: Caller = { id: 'gateway', name: 'gateway', accounts: 'all', permi
 
 const MOST_USER_AGENT = 1_024;
 const MOST_NAMED = 100;
-/** RFC 6838, section 4.2.8: the structured syntax of JSON. */
-const JSON_TYPE = /^application\/(?:[a-z0-9!#$&^_.+-]+\+)?json$/;
 
 const refuse = (about: About, status: number, code: string, message: string, more: Pick<Refusal, 'extra' | 'retryAfter'> = {}): Clearing => ({
   kind: 'refused',
@@ -36,8 +34,12 @@ const readAsked = async (exchange: Exchange, about: About, deps: GatewayDeps): P
   const { request, response } = exchange;
   const no = (status: number, code: string, message: string): BodyRead => ({ ok: false, refusal: refuse(about, status, code, message) });
   if (!hasBody(framingOf(request))) return { ok: true };
-  if (!JSON_TYPE.test(mediaTypeOf(request.headers['content-type']) ?? ''))
-    return no(415, 'media_type.unsupported', 'What is decided here depends on the body, which must be JSON: send it with Content-Type: application/json.');
+  if (!isJsonType(request.headers['content-type']))
+    return no(
+      415,
+      'media_type.unsupported',
+      'What is decided here depends on the body, which must be JSON in UTF-8: send it with Content-Type: application/json.',
+    );
   if (Number(request.headers['content-length'] ?? 0) > deps.limits.body_bytes)
     return no(413, 'body.too_large', `What is decided here depends on the body, which may have ${deps.limits.body_bytes} bytes (gateway.body_bytes).`);
   if (exchange.expectsContinue) response.writeContinue();
@@ -64,15 +66,10 @@ const repeatedParameter = ({ query }: RouteMatch): string | undefined => {
 };
 
 /** Whether the table reads anything of the query: a repetition elsewhere is the upstream's own affair. */
-const readsQuery = ({ route }: RouteMatch, name: string): boolean => {
-  const picks = [
-    ...Object.values(route.properties),
-    ...Object.values(route.context),
-    ...[route.action, route.resource?.id, route.account, route.entity?.id, route.entity?.account].flatMap((template) => template ?? []),
-    ...(route.each ? [route.each] : []),
-  ];
-  return picks.some((pick) => typeof pick !== 'string' && pick.from === 'query' && pick.path[0] === name);
-};
+const readsQuery = ({ route }: RouteMatch, name: string): boolean =>
+  [...questionPicks(route), ...(route.entity?.id ?? []), ...(route.entity?.account ?? [])].some(
+    (pick) => typeof pick !== 'string' && pick.from === 'query' && pick.path[0] === name,
+  );
 
 const accountOf = ({ resource, context }: Question, directory: GatewayDeps['directory']): string => {
   const known = resource.type === 'account' ? resource.id : directory.get(resource.type, resource.id)?.account;
@@ -146,6 +143,8 @@ const ask = async (exchange: Exchange, cleared: Omit<Cleared, 'decisions'>, user
   const { match, about } = cleared;
   const read = questionsOf(match, asked, user);
   if (!read.ok) return refuse(about, read.status, read.code, read.message);
+  const unknown = deps.unknownOf(match, read.questions);
+  if (unknown !== undefined) return refuse(about, 403, 'resource.unknown', unknownSentence(unknown));
   const userAgent = exchange.request.headers['user-agent'];
   const questions = read.questions.map((question) => withUserAgent(question, userAgent));
   const outcomes = await outcomesOf(questions, { caller: GATEWAY, address: exchange.address, requestId: exchange.id }, deps);

@@ -102,6 +102,28 @@ describe('what an answer says of an entity', () => {
     expect(written).toEqual([]);
   });
 
+  it('is one for each element of a list', async () => {
+    const rule = '{ on: created, type: thing, each: response.data, id: response.id, account: response.account, properties: { size: response.size } }';
+    const two = await following(rule, {
+      data: [
+        { id: 'thing-2', account: 'acc-1', size: 2 },
+        { id: 'thing-3', size: 3 },
+      ],
+    });
+    expect(two.written).toMatchObject([
+      { op: 'put', id: 'thing-2', account: 'acc-1', properties: { size: 2 } },
+      { op: 'put', id: 'thing-3', account: 'acc-1', properties: { size: 3 } },
+    ]);
+    expect(two.followed).toEqual({ kind: 'all_written' });
+    expect(two.about.acts[0].resource.id).toBe('*');
+    expect(two.reads).toBe(true);
+    const some = await following(rule, { data: [{ size: 1 }, { id: 'thing-3' }, 'thing-4'] });
+    expect(some.written).toMatchObject([{ id: 'thing-3' }]);
+    expect(some.followed).toMatchObject({ kind: 'failed', code: 'entity.id', message: expect.stringMatching(/^2 of 3 /) });
+    for (const answer of [{}, { data: { id: 'thing-2' } }, { data: Array.from({ length: 1_001 }, () => ({})) }])
+      expect((await following(rule, answer)).followed).toMatchObject({ kind: 'failed', code: 'entity.each' });
+  });
+
   it('that can’t be written is told', async () => {
     const { followed } = await following(
       '{ on: created, type: thing, id: response.id }',

@@ -2,13 +2,15 @@ import { isReservedType, placeOf, shapeFault, thereIn } from '../api/index.js';
 import type { Caller } from '../caller/index.js';
 import type { EntityChange, EntityOutcome } from '../evaluate/index.js';
 import { type Json, type JsonObject, newUlid, SYSTEM_ACCOUNT, textWithoutSecrets } from '../event/index.js';
-import { type EntityRule, filled, type Route, type RouteRequest, type Sources, sayPick, valueAt } from '../routes/index.js';
+import { type EntityRule, filled, MOST_QUESTIONS, type Route, type RouteRequest, type Sources, sayPick, valueAt } from '../routes/index.js';
 import type { About, Cleared, Exchange, GatewayDeps } from './types.js';
 
 /** What an answer said of an entity, and whether the directory has it now. */
 export type Followed =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'written'; readonly account: string | undefined; readonly type: string; readonly id: string }
+  /** Each of a list. */
+  | { readonly kind: 'all_written' }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string };
 
 const failed = (code: string, message: string): Followed => ({ kind: 'failed', code, message });
@@ -82,13 +84,8 @@ const ownerOf = (cleared: Cleared, sources: Sources): string | undefined => {
   return rule?.on === 'created' && act.account !== SYSTEM_ACCOUNT ? act.account : undefined;
 };
 
-/**
- * Writes into the directory what a successful answer says of an entity, by the route's rule; resolves when the next
- * question knows of it. Never rejects but with JournalUnavailable.
- */
-export const follow = async (exchange: Exchange, cleared: Cleared, response: Json, deps: GatewayDeps): Promise<Followed> => {
-  const rule = cleared.match.route.entity;
-  if (!rule) return { kind: 'nothing' };
+const followOne = async (exchange: Exchange, cleared: Cleared, response: Json, deps: GatewayDeps): Promise<Followed> => {
+  const rule = cleared.match.route.entity as EntityRule;
   const sources = sourcesOf(exchange, cleared, response);
   const id = filled(rule.id, sources);
   if ('missing' in id) return failed('entity.id', `The entity's id is read from ${sayPick(id.missing)}, which the answer does not have.`);
@@ -109,6 +106,32 @@ export const follow = async (exchange: Exchange, cleared: Cleared, response: Jso
   }
 };
 
+/** One after the other, so that of an id that stands there twice the later element counts. What can't be written keeps no other from it. */
+const followEach = async (exchange: Exchange, cleared: Cleared, list: Json | undefined, deps: GatewayDeps): Promise<Followed> => {
+  if (!Array.isArray(list)) return failed('entity.each', 'The list of entities is not in the answer, or is none.');
+  if (list.length > MOST_QUESTIONS) return failed('entity.each', `The answer lists ${list.length} entities; ${MOST_QUESTIONS} can be followed.`);
+  let first: Extract<Followed, { kind: 'failed' }> | undefined;
+  let missed = 0;
+  for (const element of list as readonly Json[]) {
+    const followed = await followOne(exchange, cleared, element, deps);
+    if (followed.kind !== 'failed') continue;
+    first ??= followed;
+    missed += 1;
+  }
+  return first ? failed(first.code, `${missed} of ${list.length} entities could not follow. ${first.message}`) : { kind: 'all_written' };
+};
+
+/**
+ * Writes into the directory what a successful answer says of an entity, or of each in a list, by the route's rule;
+ * resolves when the next question knows of it. Never rejects but with JournalUnavailable.
+ */
+export const follow = async (exchange: Exchange, cleared: Cleared, response: Json, deps: GatewayDeps): Promise<Followed> => {
+  const rule = cleared.match.route.entity;
+  if (!rule) return { kind: 'nothing' };
+  if (!rule.each) return followOne(exchange, cleared, response, deps);
+  return followEach(exchange, cleared, valueAt(rule.each, sourcesOf(exchange, cleared, response)), deps);
+};
+
 /** What is known of a request once its answer was read: which thing it made, and that thing's name. */
 export const answeredAbout = (exchange: Exchange, cleared: Cleared, response: Json, followed: Followed): About => {
   const { about, match } = cleared;
@@ -124,7 +147,13 @@ export const answeredAbout = (exchange: Exchange, cleared: Cleared, response: Js
 const reading = new WeakMap<Route, boolean>();
 
 const picksAnswer = ({ entity, resourceName }: Route): boolean => {
-  const picks = [...(entity?.id ?? []), ...(entity?.account ?? []), ...Object.values(entity?.properties ?? {}), ...(resourceName ? [resourceName] : [])];
+  const picks = [
+    ...(entity?.each ? [entity.each] : []),
+    ...(entity?.id ?? []),
+    ...(entity?.account ?? []),
+    ...Object.values(entity?.properties ?? {}),
+    ...(resourceName ? [resourceName] : []),
+  ];
   return picks.some((pick) => typeof pick !== 'string' && pick.from === 'response');
 };
 

@@ -18,6 +18,8 @@ export type Forwarded =
   | ({ readonly kind: 'refused'; readonly acted: boolean } & Refusal);
 
 const OPEN_WAIT_S = 1;
+/** The least status of an answer: 1xx says that one will come. */
+const LEAST_FINAL = 200;
 
 const protocolOf = ({ request }: Exchange, isTrusted: boolean): 'http' | 'https' => {
   const said = request.headers['x-forwarded-proto'];
@@ -65,13 +67,17 @@ const passInformation = ({ response, request }: Exchange, status: number, header
   }
 };
 
+/** Failures before anything was sent. */
+const UNSENT: ReadonlySet<string> = new Set(['upstream.unreachable', 'upstream.unsendable', 'upstream.busy']);
+
 const refusedBy = (about: About, outcome: CallFailure): Forwarded => ({
   kind: 'refused',
   about,
   status: outcome.status,
   code: outcome.code,
   message: outcome.message,
-  acted: outcome.code !== 'upstream.unreachable' && outcome.code !== 'upstream.unsendable',
+  acted: !UNSENT.has(outcome.code),
+  ...(outcome.code === 'upstream.busy' && { retryAfter: OPEN_WAIT_S }),
 });
 
 const open = (about: About, deps: GatewayDeps): Forwarded => {
@@ -140,7 +146,7 @@ const readOf = async (exchange: Exchange, cleared: Cleared, answer: IncomingMess
 /** An entity that could not follow is told of in an event of its own; the answer goes on. */
 const noteFollowed = async (exchange: Exchange, about: About, status: number, followed: Followed, deps: GatewayDeps): Promise<void> => {
   if (followed.kind === 'nothing') return;
-  deps.metrics.followed(followed.kind);
+  deps.metrics.followed(followed.kind === 'failed' ? 'failed' : 'written');
   if (followed.kind !== 'failed') return;
   const { code, message } = followed;
   await record(exchange, { ...about, action: 'gateway.entity_failed' }, { status, result: 'error', code, message }, deps);
@@ -198,6 +204,15 @@ const passAnswer = (
   if (response.destroyed) brokenBy('client.gone', 'The client went away before it had the whole answer.');
 };
 
+const noStatus = (about: About, status: number): Forwarded => ({
+  kind: 'refused',
+  about,
+  status: 502,
+  code: 'upstream.invalid',
+  message: `The upstream answered with ${status}, which is no status of an answer (RFC 9110, section 15).`,
+  acted: true,
+});
+
 const brokenBefore = (about: About, kind: 'broken' | 'idle'): Forwarded => ({
   kind: 'refused',
   about,
@@ -220,6 +235,10 @@ export const forward = async (exchange: Exchange, cleared: Cleared, deps: Gatewa
   if (outcome.kind === 'upgraded') return { kind: 'upgraded', outcome };
   const { answer } = outcome;
   const status = answer.statusCode as number;
+  if (status < LEAST_FINAL) {
+    answer.destroy();
+    return noStatus(cleared.about, status);
+  }
   try {
     const { followed, about, body } = await readOf(exchange, cleared, answer, deps);
     if (body?.kind === 'broken' || body?.kind === 'idle') {

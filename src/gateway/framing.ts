@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { connectionOptions } from '../routes/index.js';
 import { type Framing, repeatedField } from './headers.js';
 
 /** Why a request is turned away before anybody looks at what it asks. */
@@ -46,6 +47,16 @@ const hostFault = ({ headers, httpVersion }: IncomingMessage): Malformed | undef
   return undefined;
 };
 
+/** Fields that say what a message is or who sends it: for every recipient (RFC 9110, section 7.6.1), and what was decided on. */
+const END_TO_END: ReadonlySet<string> = new Set(['authorization', 'cookie', 'content-type', 'content-encoding', 'content-length', 'host']);
+
+/** A field that Connection names goes no further: the upstream would get another request than the one decided on. */
+const connectionFault = ({ headers }: IncomingMessage): Malformed | undefined => {
+  const name = connectionOptions(headers.connection).find((option) => END_TO_END.has(option));
+  if (name === undefined) return undefined;
+  return bad(400, 'request.connection', `Connection names ${name}, which is no field of one connection (RFC 9110, section 7.6.1).`);
+};
+
 /** What is wrong with a request's form, beyond what node:http's parser refuses; undefined where nothing is. */
 export const malformed = (request: IncomingMessage, isUpgrade = false): Malformed | undefined => {
   const version = versionFault(request);
@@ -56,7 +67,7 @@ export const malformed = (request: IncomingMessage, isUpgrade = false): Malforme
   const expected = request.headers.expect;
   if (expected !== undefined && expected.toLowerCase() !== '100-continue')
     return bad(417, 'request.expectation', 'Of all expectations the gateway knows 100-continue alone (RFC 9110, section 10.1.1).');
-  const found = bodyFault(request) ?? upgradeFault(request, isUpgrade) ?? hostFault(request);
+  const found = bodyFault(request) ?? upgradeFault(request, isUpgrade) ?? hostFault(request) ?? connectionFault(request);
   if (found) return found;
   if (!ORIGIN_FORM.test(request.url ?? ''))
     return bad(400, 'target.form', 'The request target must be a path that begins with a slash (RFC 9112, section 3.2.1).');
@@ -72,32 +83,3 @@ export const framingOf = ({ headers }: IncomingMessage): Framing => {
 
 /** Whether anything follows the headers. */
 export const hasBody = (framing: Framing): boolean => framing.kind === 'chunked' || (framing.kind === 'length' && framing.length !== '0');
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COLON = 0x3a;
-
-/** Members that a JSON text writes: colons outside strings. */
-const writtenMembers = (bytes: Buffer): number => {
-  let count = 0;
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at];
-    if (byte === COLON) count++;
-    else if (byte === QUOTE) for (at++; at < bytes.length && bytes[at] !== QUOTE; at++) if (bytes[at] === BACKSLASH) at++;
-  }
-  return count;
-};
-
-const keptMembers = (value: unknown): number => {
-  if (typeof value !== 'object' || value === null) return 0;
-  const children = Object.values(value);
-  let count = Array.isArray(value) ? 0 : children.length;
-  for (const child of children) count += keptMembers(child);
-  return count;
-};
-
-/**
- * Whether a JSON text names a member of one object twice (RFC 8259, section 4): readers differ in which they take, so
- * that the upstream might do another thing than the one decided on. `value` is what the text was read as.
- */
-export const hasRepeatedMembers = (bytes: Buffer, value: unknown): boolean => writtenMembers(bytes) > keptMembers(value);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Server as SecureServer } from 'node:https';
 import type { Registry } from 'prom-client';
 import { ConfigError, type GatewayConfig } from '../config.js';
+import { unknownResource } from '../routes/index.js';
 import { createBreaker } from './breaker.js';
 import { createHandle } from './handle.js';
 import { gatewayMetrics } from './metrics.js';
@@ -10,7 +11,7 @@ import type { GatewayDeps } from './types.js';
 import { createUpstream } from './upstream.js';
 
 /** What a gateway needs of its node; the rest it makes itself. */
-export type GatewayParts = Omit<GatewayDeps, 'upstream' | 'breaker' | 'metrics' | 'limits' | 'now'> & {
+export type GatewayParts = Omit<GatewayDeps, 'unknownOf' | 'upstream' | 'breaker' | 'metrics' | 'limits' | 'now'> & {
   readonly registry: Registry;
   /** Where gateway.tls is configured: the options of a TLS listener, and how it follows changed certificates. */
   readonly tls?: { readonly options: object; readonly follow: (server: SecureServer) => () => void };
@@ -43,6 +44,8 @@ const upstreamTls = ({ upstream_tls: files }: GatewayConfig) => {
   return { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
 };
 
+const quietMs = ({ connect_ms, headers_ms, idle_ms }: GatewayConfig): number => connect_ms + headers_ms + idle_ms;
+
 /** The enforcing reverse proxy of one decision worker. */
 export const createGateway = (config: GatewayConfig, parts: GatewayParts): Gateway => {
   const breaker = createBreaker(config.breaker);
@@ -50,7 +53,15 @@ export const createGateway = (config: GatewayConfig, parts: GatewayParts): Gatew
   let inFlight = 0;
   const metrics = gatewayMetrics(parts.registry, () => ({ inFlight, tunnels: tunnels.size, isOpen: breaker.state().open }));
   const upstream = createUpstream({ ...config, url: new URL(config.upstream), tls: upstreamTls(config) }, metrics.retried);
-  const deps: GatewayDeps = { ...parts, upstream, breaker, metrics, limits: config, now: Date.now };
+  const deps: GatewayDeps = {
+    ...parts,
+    unknownOf: unknownResource(parts.table, parts.directory),
+    upstream,
+    breaker,
+    metrics,
+    limits: { ...config, quiet_ms: quietMs(config) },
+    now: Date.now,
+  };
   const handle = createHandle(deps, tunnels);
   const server = createListener(
     async (request, response, came) => {

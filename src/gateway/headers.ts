@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
-import type { EndUser } from '../routes/index.js';
+import { connectionOptions, type EndUser } from '../routes/index.js';
 import type { Trace } from './trace.js';
 
 /** Fields of one connection, not of the message (RFC 9110, section 7.6.1). Framing and Host are set by the gateway itself. */
@@ -28,6 +28,10 @@ const OWN: ReadonlySet<string> = new Set([
   'x-client-ip',
   'true-client-ip',
   'cf-connecting-ip',
+  'fastly-client-ip',
+  'x-cluster-client-ip',
+  'x-forwarded',
+  'x-original-host',
 ]);
 
 /** Fields by which frameworks take a request for another one than was decided on. */
@@ -60,7 +64,7 @@ const NONE: ReadonlySet<string> = new Set();
 /** Names that a Connection field makes a matter of this connection. */
 const namedBy = (connection: string | undefined): ReadonlySet<string> => {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return NONE;
-  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()));
+  return new Set(connectionOptions(connection));
 };
 
 /** The first field that stands in a request twice and may not; undefined where there is none. */

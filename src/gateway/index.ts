@@ -1,3 +1,2 @@
 export { createGateway, type Gateway, type GatewayParts } from './gateway.js';
 export { knownTokens } from './known-tokens.js';
-export { type RouteSource, routeTable } from './route-source.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Identified } from '../routes/index.js';
 import { knownTokens } from './known-tokens.js';
 
-const rig = (answer: () => Identified) => {
+const rig = (answer: () => Identified, authorization = 'Bearer x') => {
   let generation = 1;
   let asked = 0;
   const identify = knownTokens(
@@ -12,7 +12,7 @@ const rig = (answer: () => Identified) => {
     },
     { generation: () => generation },
   );
-  return { ask: () => identify({ authorization: 'Bearer x' }, 0), asked: () => asked, change: () => (generation += 1) };
+  return { ask: () => identify({ authorization }, 0), asked: () => asked, change: () => (generation += 1) };
 };
 
 describe('who a token is', () => {
@@ -38,5 +38,12 @@ describe('who a token is', () => {
       await ask();
       expect(asked()).toBe(2);
     }
+  });
+
+  it('is asked for each time where it is a JWT’s whose subjects are called tokens, for that ends by itself', async () => {
+    const { ask, asked } = rig(() => token, 'Bearer e30.e30.c2ln');
+    await ask();
+    await ask();
+    expect(asked()).toBe(2);
   });
 });

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { RefusedRequest } from '../caller/index.js';
 import type { Decide, Directory, EntityChange, EntityOutcome } from '../evaluate/index.js';
 import type { Actor, EventDraft, Json, JsonObject, Resource } from '../event/index.js';
-import type { EndUser, Identify, RouteMatch, RouteTable } from '../routes/index.js';
+import type { EndUser, Identify, RouteMatch, RouteTable, UnknownOf } from '../routes/index.js';
 import type { Breaker } from './breaker.js';
 import type { GatewayMetrics } from './metrics.js';
 import type { Trace } from './trace.js';
@@ -18,6 +18,8 @@ export type GatewayDeps = {
   readonly decide: Decide;
   readonly append: (drafts: readonly EventDraft[]) => Promise<unknown>;
   readonly directory: Pick<Directory, 'get'>;
+  /** What is asked about and should be known, but isn't (src/routes/unknown.ts). */
+  readonly unknownOf: UnknownOf;
   /** Records the changes as the gateway's own and makes them. Rejects with EntityRefused or JournalUnavailable. */
   readonly writeEntities: (
     changes: readonly EntityChange[],
@@ -42,6 +44,8 @@ export type Limits = {
   readonly body_bytes: number;
   readonly answer_bytes: number;
   readonly idle_ms: number;
+  /** After so long without a byte either way a client's connection ends: longer than anything takes that is waited for. */
+  readonly quiet_ms: number;
   readonly preserve_host: boolean;
 };
 

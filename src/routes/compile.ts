@@ -44,6 +44,9 @@ const togetherFaults = (written: WrittenRoute): readonly string[] => {
       : []),
     ...(!isPublic && !written.action ? ['action: missing; say which action this route is, or public: true'] : []),
     ...(!isPublic && !written.resource ? ['resource: missing; say which type and id the action is on (id "*" where there is none yet)'] : []),
+    ...(written.entity?.each !== undefined && !written.entity.each.startsWith('response.')
+      ? [`entity.each: "${written.entity.each}" is not in the answer; write response.NAME`]
+      : []),
     ...(written.login && !isPublic ? ['login: a login route is public: who logs in is nobody yet'] : []),
     ...(written.record === false && [written.method].flat().some((method) => !['GET', 'OPTIONS'].includes(method))
       ? ['record: only reads can go unrecorded']
@@ -81,6 +84,7 @@ export const compileRoute = (written: WrittenRoute): Compiled => {
       entity: {
         on: entity.on,
         type: entity.type,
+        ...(entity.each !== undefined && { each: pickOf(entity.each, at('entity.each', true)) }),
         id: templateOf(entity.id, at('entity.id', true)),
         ...(entity.account !== undefined && { account: templateOf(entity.account, at('entity.account', true)) }),
         properties: picksOf('entity.properties', entity.properties, true),

@@ -86,6 +86,11 @@ describe('who an end user is', () => {
     expect(await bearer(`${token.slice(0, -6)}AAAAAA`)).toMatchObject({ ok: false, code: 'credential.invalid' });
   });
 
+  it('is not told by two cookies of the name that differ', async () => {
+    expect(await who({ cookie: `session=${SECRET}; session=${SECRET}` }, Date.now())).toMatchObject({ ok: true });
+    expect(await who({ cookie: `session=${SECRET}; session=another` }, Date.now())).toMatchObject({ ok: false, code: 'credential.missing' });
+  });
+
   it('is told by a token only for as long as the directory has its hash', async () => {
     await directory.apply([
       { change: newUlid(), op: 'put', type: 'token', id: 'tok-2', account: 'acc-1', properties: { owner: 'usr-1', hash: tokenHash('two') } },

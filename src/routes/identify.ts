@@ -20,13 +20,14 @@ export const tokenHash = (token: string): string => createHash('sha256').update(
 const ID = /^[^\p{Cc}\p{Surrogate}]{1,256}$/u;
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' && ID.test(value) ? value : undefined);
 
+/** A cookie's value; undefined where there is none, or two that differ: nobody knows which one the service takes (RFC 6265, section 5.4). */
 const cookieOf = (header: string | undefined, name: string): string | undefined => {
   if (header === undefined || name === '') return undefined;
-  for (const pair of header.split(';')) {
+  const values = header.split(';').flatMap((pair) => {
     const at = pair.indexOf('=');
-    if (at > 0 && pair.slice(0, at).trim() === name) return pair.slice(at + 1).trim();
-  }
-  return undefined;
+    return at > 0 && pair.slice(0, at).trim() === name ? [pair.slice(at + 1).trim()] : [];
+  });
+  return new Set(values).size === 1 ? values[0] : undefined;
 };
 
 /**

@@ -1,7 +1,7 @@
 import type { Question } from '../evaluate/index.js';
 import type { Json } from '../event/index.js';
 import type { EndUser, Pick, Route, RouteMatch, RouteRequest, Template } from './types.js';
-import { filled, type Sources, sayPick, valueAt } from './values.js';
+import { connectionOptions, filled, type Sources, sayPick, valueAt } from './values.js';
 
 /** The questions that a request asks, in order; or what was missing in it. */
 export type Asked =
@@ -34,6 +34,18 @@ export const questionPicks = (route: Route): readonly Pick[] => [
   ...Object.values(route.context),
 ];
 
+/**
+ * Whether a service might see another value under a picked header than the one decided on: a second spelling, for what
+ * reads `_` as `-` (RFC 3875, section 4.1.18), or its name in Connection, by which it goes no further than one hop.
+ */
+const headerFault = (pick: Pick, { headers }: RouteRequest): Asked | undefined => {
+  const [name] = pick.path as [string];
+  const twin = Object.keys(headers).find((other) => other !== name && other.replaceAll('_', '-') === name.replaceAll('_', '-'));
+  if (twin !== undefined) return invalid(`The header ${twin} could be read as ${name}, which is what this request is decided by: leave it out.`);
+  if (!connectionOptions(headers.connection).includes(name)) return undefined;
+  return invalid(`Connection names ${name}, which is what this request is decided by: take it out of Connection.`);
+};
+
 /** What no record could hold, or what nobody knows how the upstream reads: the first of it, said in a sentence. */
 const unreadable = (sources: Sources): Asked | undefined => {
   const { match } = sources;
@@ -41,6 +53,8 @@ const unreadable = (sources: Sources): Asked | undefined => {
     const [name] = pick.path as [string];
     if (pick.from === 'query' && match.query.getAll(name).length > 1)
       return invalid(`${sayPick(pick)} stands in the query more than once: readers differ in which one they take.`);
+    const fault = pick.from === 'header' ? headerFault(pick, sources.request) : undefined;
+    if (fault) return fault;
     const value = pick.from === 'query' || pick.from === 'header' ? valueAt(pick, sources) : undefined;
     if (typeof value === 'string' && value.includes('\u0000')) return invalid(`${sayPick(pick)} has a NUL character in it.`);
   }

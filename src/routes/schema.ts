@@ -19,7 +19,7 @@ export const routeWords = {
     type: 'object',
     required: ['on', 'type', 'id'],
     additionalProperties: false,
-    properties: { on: { enum: ['created', 'changed', 'deleted'] }, type: text(64), id: text(200), account: text(200), properties: picks },
+    properties: { on: { enum: ['created', 'changed', 'deleted'] }, type: text(64), each: pick, id: text(200), account: text(200), properties: picks },
   },
   name: pick,
 } as const;
@@ -61,6 +61,7 @@ export type WrittenRoute = {
   readonly entity?: {
     readonly on: 'created' | 'changed' | 'deleted';
     readonly type: string;
+    readonly each?: string;
     readonly id: string;
     readonly account?: string;
     readonly properties?: { readonly [name: string]: string };

@@ -67,6 +67,10 @@ describe('a route table', () => {
     ['- { method: GET, path: /a }', 'action: missing'],
     ['- { method: GET, path: /a, public: true, action: a.b }', 'a public route asks no question'],
     ["- { method: GET, path: '/a/{x}/{x}', action: a.b, resource: { type: t, id: '*' } }", 'has {x} twice'],
+    [
+      "- { method: POST, path: /a, action: a.b, resource: { type: t, id: '*' }, entity: { on: created, type: t, each: body.ids, id: response.id } }",
+      'is not in the answer',
+    ],
     ["- { method: GET, path: '/a/{x...}/b', action: a.b, resource: { type: t, id: '*' } }", 'must be the last segment'],
     ["- { method: GET, path: /a, action: a.b, resource: { type: t, id: '{response.id}' } }", 'is not known yet when the question is asked'],
     ["- { method: POST, path: /a, action: a.b, resource: { type: t, id: '*' }, record: false }", 'only reads can go unrecorded'],
@@ -92,7 +96,7 @@ describe('a route table', () => {
 });
 
 describe('the tables in the documentation', () => {
-  it.each(['docs/routes.md', 'docs/integrations/proxies.md'])('%s: can be used as they stand', (page) => {
+  it.each(['docs/routes.md', 'docs/gateway.md', 'docs/integrations/proxies.md'])('%s: can be used as they stand', (page) => {
     const text = readFileSync(resolve(import.meta.dirname, '../..', page), 'utf8');
     const tables = [...text.matchAll(/```yaml\n(version: 1[\s\S]*?)```/g)].map(([, yaml]) => loadRoutes(yaml as string, page));
     expect(tables.map(({ routes: read }) => read.length > 3)).toEqual([true]);
@@ -134,6 +138,14 @@ describe('the questions of a request', () => {
   it('have an account that an event can belong to', () => {
     for (const account of ['a'.repeat(129), 'a\u0001'])
       expect(asked('POST', '/v1/instances', {}, { 'x-account': account })).toMatchObject({ ok: false, code: 'route.value_invalid' });
+  });
+
+  it.each([
+    ['is spelled in two ways', { 'x-account': 'acc-1', x_account: 'acc-2' }],
+    ['goes no further than one hop', { 'x-account': 'acc-1', connection: 'keep-alive, X-Account' }],
+    ['is not there, but in another spelling', { 'x-account': 'acc-1', 'x_break-glass': 'T-1' }],
+  ])('refuses a header that the question rests on and that %s', (_, headers) => {
+    expect(asked('POST', '/v1/instances', {}, headers)).toMatchObject({ ok: false, status: 400, code: 'route.value_invalid' });
   });
 
   it('take nothing for an action that is none', () => {

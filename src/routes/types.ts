@@ -14,6 +14,8 @@ export type Template = readonly (string | Pick)[];
 export type EntityRule = {
   readonly on: 'created' | 'changed' | 'deleted';
   readonly type: string;
+  /** A list in the answer: an entity for each of its elements, which `response` then stands for. */
+  readonly each?: Pick;
   readonly id: Template;
   readonly account?: Template;
   readonly properties: { readonly [name: string]: Pick };
@@ -85,7 +87,7 @@ export type EndUser = {
 
 export type Identified =
   | { readonly ok: true; readonly user: EndUser }
-  /** `code` is stable (`credential.missing`, `credential.invalid`, `credential.expired`, `credential.unavailable`). */
+  /** `code` is stable (`credential.missing`, `credential.invalid`, `credential.expired`, `credential.unverified`). */
   | { readonly ok: false; readonly code: string; readonly message: string };
 
 export type Identify = (headers: IncomingHttpHeaders, now: number) => Promise<Identified>;

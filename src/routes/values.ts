@@ -15,6 +15,10 @@ const within = (value: Json | undefined, path: readonly string[]): Json | undefi
   return found;
 };
 
+/** The names that a Connection field has, in small letters (RFC 9110, section 7.6.1). */
+export const connectionOptions = (connection: string | undefined): readonly string[] =>
+  connection === undefined ? [] : connection.split(',').map((name) => name.trim().toLowerCase());
+
 const headerOf = ({ headers }: RouteRequest, name: string): string | undefined => {
   const value = headers[name];
   return Array.isArray(value) ? value.join(', ') : value;

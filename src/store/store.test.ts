@@ -126,7 +126,7 @@ describe('inserts', () => {
     ['an empty timestamp', toLine(anEvent({ seq: 1, timestamp: '', recorded: time(0) }))],
     ['a timestamp that is none', toLine(anEvent({ seq: 1, timestamp: '2026-13-45T99:00:00.000Z', recorded: time(0) }))],
     ['recorded in the year 9999', toLine(anEvent({ seq: 1, recorded: '9999-12-31T23:59:59.999Z' }))],
-    ['a lone surrogate', toLine(anEvent({ seq: 1, details: { x: '\ud800' } }))],
+    ['a lone surrogate', JSON.stringify(anEvent({ seq: 1, details: { x: '\ud800' } }))],
     ['a NUL byte', toLine(anEvent({ seq: 1 })).replace('web-1', 'web\0')],
     ['SQL behind an empty line', `${toLine(anEvent({ seq: 1 }))}\n\nDROP TABLE events`],
   ])('a batch with %s is refused as a whole, for the data', async (_name, poison) => {

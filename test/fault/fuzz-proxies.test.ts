@@ -184,7 +184,7 @@ const sendAll = (port: number, requests: readonly Written[]): Promise<readonly A
       const length = requests[answers.length]?.isHead ? 0 : Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0);
       if (rest.length < end + 4 + length) return false;
       if (!status) throw new Error(`This is no answer: ${head}`);
-      answers.push({ status, event: /^x-verdict-event: (\S+)$/im.exec(head)?.[1] ?? '' });
+      answers.push({ status, event: /^x-verdict-decision: (\S+)$/im.exec(head)?.[1] ?? '' });
       rest = rest.slice(end + 4 + length);
       return true;
     };
@@ -285,10 +285,10 @@ describe('10,000 malformed requests to each way in', () => {
         const bytes = message();
         const { code, message: why, response } = await client.send(bytes, random.chance(0.97) ? shown : {});
         if (code !== 0) throw new Error(`The call failed with ${code} (${why}) for ${bytes.toString('base64')}`);
-        const event = headerIn(response, 'x-verdict-event');
+        const event = headerIn(response, 'x-verdict-decision');
         if (response?.denied_response) denials += 1;
         else if (event !== undefined) allowed.push(event);
-        else if (!response?.ok_response?.headers_to_remove.includes('x-verdict-event')) throw new Error('An allow without a word about its event.');
+        else if (!response?.ok_response?.headers_to_remove.includes('x-verdict-decision')) throw new Error('An allow without a word about its event.');
       }
     };
     await Promise.all(Array.from({ length: 2 * CONNECTIONS }, (_, index) => work(clients[index % clients.length] as Pick<CheckClient, 'send'>)));

@@ -34,7 +34,7 @@ describe('proxies that ask a node', () => {
     expect(headerIn(response, 'x-verdict-account')).toBe('acc-1');
     expect(response?.ok_response?.headers.every(({ append }) => append.value === false)).toBe(true);
     expect(response?.ok_response?.headers_to_remove).toEqual(expect.arrayContaining(['x_verdict-subject', 'x-verdict-key', 'x-http-method-override']));
-    const id = headerIn(response, 'x-verdict-event') ?? '';
+    const id = headerIn(response, 'x-verdict-decision') ?? '';
     const event = await until('its event', async () => {
       const answer = await scene.client.call('GET', `/v1/audit-logs/${id}`);
       return answer.status === 200 ? (JSON.parse(answer.body) as { data: object }).data : undefined;
@@ -44,7 +44,7 @@ describe('proxies that ask a node', () => {
 
   it('are told what to remove where there is nothing to set', async () => {
     const { response } = await client.check(checkOf('GET', '/health'), shown);
-    expect(response?.ok_response?.headers_to_remove).toEqual(expect.arrayContaining(['x-verdict-event', 'x-verdict-subject', 'x-verdict-account']));
+    expect(response?.ok_response?.headers_to_remove).toEqual(expect.arrayContaining(['x-verdict-decision', 'x-verdict-subject', 'x-verdict-account']));
   });
 
   it('get raw headers and raw bodies read alike', async () => {
@@ -79,7 +79,11 @@ describe('proxies that ask a node', () => {
     const { port } = new URL(scene.node.url);
     for (const headers of [[`Authorization: Bearer ${scene.key}`], [`X-Verdict-Key: ${scene.owner}`], []]) {
       const answer = await sendRaw(Number(port), 'GET', '/v1/ext-authz/envoy/health', headers);
-      expect([answer.status, (JSON.parse(answer.body) as { code: string }).code]).toEqual([403, 'proxy.unauthenticated']);
+      const { code, detail } = JSON.parse(answer.body) as { readonly code: string; readonly detail: string };
+      expect([answer.status, code]).toEqual([403, 'proxy.unauthenticated']);
+      // What it says helps who configures the proxy: Authorization is the end user's, and would be no remedy.
+      expect(detail).toContain('x-verdict-key');
+      expect(detail).not.toContain('Authorization');
     }
   });
 
@@ -115,7 +119,7 @@ describe('proxies that ask a node', () => {
     const clients = Array.from({ length: 8 }, () => checkClient(`127.0.0.1:${scene.grpcPort}`));
     for (const one of clients) {
       const { response } = await one.check(checkOf('GET', '/v1/instances/inst-1', bearer(scene.owner)), shown);
-      const id = headerIn(response, 'x-verdict-event') ?? '';
+      const id = headerIn(response, 'x-verdict-decision') ?? '';
       logs.add(
         await until('its event', async () => {
           const answer = await scene.client.call('GET', `/v1/audit-logs/${id}`);

@@ -1,5 +1,6 @@
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RunningGateway, raw, startGateway, tokens } from '../peers/gateway.js';
+import { metric, type RunningGateway, raw, startGateway, tokens } from '../peers/gateway.js';
 import { startUpstream, type Upstream } from '../peers/upstream.js';
 import { until } from '../peers/verdict.js';
 
@@ -7,6 +8,7 @@ const ROUTES = `
 version: 1
 routes:
   - { method: GET, path: "/v1/instances/{id}", action: instance.get, resource: { type: instance, id: "{params.id}" } }
+  - { method: GET, path: /v1/region, action: instance.get, resource: { type: instance, id: inst-1 }, properties: { region: header.x-region } }
   - { method: POST, path: "/v1/instances/{id}/start", action: instance.start, resource: { type: instance, id: "{params.id}" } }
 `;
 
@@ -49,6 +51,8 @@ const refused: readonly (readonly [string, string, number])[] = [
   ['a vertical tab before chunked', `${POST}Transfer-Encoding:\x0bchunked\r\n\r\n0\r\n\r\n${SMUGGLED}`, 400],
   ['gzip and chunked', `${POST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`, 501],
   ['chunks in HTTP/1.0', `${POST.replace('HTTP/1.1', 'HTTP/1.0')}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`, 400],
+  ['a field that is decided on, and is taken off', `${GET.replace('instances/inst-1', 'region')}X-Region: eu\r\nConnection: x-region\r\n\r\n`, 400],
+  ['a field that is decided on, in two spellings', `${GET.replace('instances/inst-1', 'region')}X-Region: eu\r\nX_Region: us\r\n\r\n`, 400],
   ['a folded field', `${GET}X-A: b\r\n c\r\n\r\n`, 400],
   ['a folded Transfer-Encoding', `${POST}Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n${SMUGGLED}`, 400],
   ['a field that begins with a space', `GET /v1/instances/inst-1 HTTP/1.1\r\n X: b\r\nHost: a\r\n${AUTH}\r\n`, 400],
@@ -142,6 +146,23 @@ describe('a request that two readers could read in two ways', () => {
     expect([...heard.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)).toEqual(['200', '403']);
   });
 
+  it.each([
+    [
+      'a WebSocket',
+      `${GET}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+      '200',
+    ],
+    ['an offer of h2c', `${GET}Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n`, '200'],
+    ['a CONNECT', 'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n', '400'],
+  ])('%s behind a request that is still being answered is answered after it, by the same process', async (_, behind, status) => {
+    upstream.onRaw('/v1/instances/inst-2', (__, response) => void setTimeout(() => response.end('late'), 300));
+    const processes = gateway.node.processes();
+    const heard = await raw(gateway, `${GET.replace('inst-1', 'inst-2')}\r\n${behind}`, 1_500);
+    expect([...heard.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, one]) => one)).toEqual(['200', status]);
+    expect(heard.indexOf('late')).toBeLessThan(heard.lastIndexOf('HTTP/1.1 '));
+    expect(gateway.node.processes()).toEqual(processes);
+  });
+
   it('is counted by address where it was no request at all', async () => {
     const counted = await gateway.api.call('GET', '/metrics');
     expect(counted.body).toMatch(/verdict_gateway_refused_total\{code="request\.invalid"\} [1-9]/);
@@ -149,6 +170,28 @@ describe('a request that two readers could read in two ways', () => {
 });
 
 describe('a client that is slow on purpose', () => {
+  it('has one of its requests answered after the other, and takes nothing with it when it goes', { timeout: 60_000 }, async () => {
+    let open = 0;
+    let most = 0;
+    upstream.onRaw('/v1/instances/inst-2', (_, response) => {
+      open += 1;
+      most = Math.max(most, open);
+      setTimeout(() => {
+        open -= 1;
+        response.end('done');
+      }, 50);
+    });
+    const one = `${GET.replace('inst-1', 'inst-2')}\r\n`;
+    expect((await raw(gateway, one.repeat(10), 1_500)).match(/HTTP\/1\.1 200/g)).toHaveLength(10);
+    expect(most).toBe(1);
+    // Without reading anything, and many more than may wait.
+    const greedy = connect(gateway.port, '127.0.0.1').on('error', () => undefined);
+    greedy.pause().write(one.repeat(500));
+    await until('it to be sent away', () => (greedy.writable && !greedy.destroyed ? void greedy.write('x') : true));
+    greedy.destroy();
+    await until('nothing to be in flight', async () => ((await metric(gateway, 'verdict_gateway_in_flight')) === 0 ? true : undefined));
+  });
+
   it('gets 408 when its headers do not end', { timeout: 40_000 }, async () => {
     const heard = await raw(gateway, GET, 20_000);
     expect(heard).toMatch(/^HTTP\/1\.1 408 /);

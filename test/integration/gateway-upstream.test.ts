@@ -8,6 +8,7 @@ const ROUTES = `
 version: 1
 routes:
   - { method: [GET, POST], path: "/v1/instances/{id}", action: instance.get, resource: { type: instance, id: "{params.id}" } }
+  - { method: GET, path: /v1/named, action: instance.get, resource: { type: instance, id: inst-1 }, name: response.name }
 `;
 const ENV = {
   VERDICT_GATEWAY_CONNECT_MS: '1000',
@@ -139,6 +140,7 @@ describe('an upstream that', { timeout: 60_000 }, () => {
     ['a folded field', 'HTTP/1.1 200 OK\r\nX-A: b\r\n c\r\nContent-Length: 0\r\n\r\n'],
     ['a NUL', 'HTTP/1.1 200 OK\r\nX-A: b\0\r\nContent-Length: 0\r\n\r\n'],
     ['headers without end', `HTTP/1.1 200 OK\r\nX-A: ${'a'.repeat(70_000)}\r\n\r\n`],
+    ['a status that none is', 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n'],
     ['a switch of protocols that nobody asked for', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
   ])('answers %s: 502, and nothing of it is shown', async (_, bytes) => {
     upstream.onRaw('/v1/instances/inst-2', (request) => {
@@ -146,8 +148,51 @@ describe('an upstream that', { timeout: 60_000 }, () => {
     });
     const answer = await through(gateway, 'GET', '/v1/instances/inst-2');
     expect(answer.status).toBe(502);
-    expect((await gateway.events(answer.headers['x-request-id'] as string, 2))[1]).toMatchObject({ result: 'error', request: { status: 502 } });
+    const events = await gateway.events(answer.headers['x-request-id'] as string, 2);
+    expect(events).toHaveLength(2);
+    expect(events[1]).toMatchObject({ result: 'error', request: { status: 502 } });
     await fine();
+  });
+
+  it('answers before it has the body keeps no connection for what never comes of it', async () => {
+    upstream.onRaw('/v1/instances/inst-2', (_, response) => response.end('early'));
+    const request = `POST /v1/instances/inst-2 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${tokens.developer}\r\nContent-Length: 1000\r\n\r\nabc`;
+    const before = upstream.connections.size;
+    expect(await Promise.all(Array.from({ length: 20 }, () => raw(gateway, request)))).toSatisfy((all: string[]) =>
+      all.every((heard) => heard.startsWith('HTTP/1.1 200 ')),
+    );
+    await until('the connections to end', () => (upstream.connections.size <= before ? true : undefined));
+  });
+
+  it('breaks off a body that its client does not send is no upstream that fails', async () => {
+    upstream.onRaw('/v1/instances/inst-2', (request) => void request.once('data', () => request.socket.resetAndDestroy()));
+    const request = `POST /v1/instances/inst-2 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${tokens.developer}\r\nContent-Length: 1000\r\n\r\nabc`;
+    for (let turn = 0; turn < 6; turn++) expect(await raw(gateway, request)).toMatch(/^HTTP\/1\.1 502 /);
+    expect((await through(gateway, 'GET', PATH)).status).toBe(200);
+  });
+});
+
+describe('an upstream of which all connections are in use', { timeout: 60_000 }, () => {
+  let small: RunningGateway;
+  beforeAll(async () => {
+    small = await startGateway(upstream.url, ROUTES, { ...ENV, VERDICT_GATEWAY_HEADERS_MS: '20000', VERDICT_GATEWAY_MAX_CONNECTIONS: '2' });
+  });
+  afterAll(() => small?.stop());
+
+  it('is 503 to the next request, and not taken for one that fails', async () => {
+    const held: (() => void)[] = [];
+    upstream.onRaw('/v1/instances/inst-2', (_, response) => void held.push(() => response.end('late')));
+    const long = [1, 2].map(() => through(small, 'GET', '/v1/instances/inst-2'));
+    await until('both to be held', () => (held.length === 2 ? true : undefined));
+    const turned = await Promise.all(Array.from({ length: 6 }, () => through(small, 'GET', PATH)));
+    for (const answer of turned) {
+      const problem = JSON.parse(answer.body) as Record<string, unknown>;
+      expect(problem).toMatchObject({ status: 503, code: 'upstream.busy' });
+      expect(problem).not.toHaveProperty('acted');
+    }
+    for (const end of held) end();
+    expect((await Promise.all(long)).map(({ status }) => status)).toEqual([200, 200]);
+    expect((await through(small, 'GET', PATH)).status).toBe(200);
   });
 });
 
@@ -184,6 +229,18 @@ describe('a client that', { timeout: 60_000 }, () => {
     socket.destroy();
     await recorded('req-half-body', 499, 'client.gone', 'error');
     expect(ended).toBe(false);
+  });
+
+  it('takes nothing of an answer that was read whole is sent away', async () => {
+    upstream.on('/v1/named', (_, response) =>
+      response.setHeader('Content-Type', 'application/json').end(JSON.stringify({ name: 'n', pad: 'x'.repeat(900_000) })),
+    );
+    const request = `GET /v1/named HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${tokens.developer}\r\n\r\n`;
+    const socket = connect(gateway.port, '127.0.0.1').on('error', () => undefined);
+    socket.pause().write(request.repeat(30));
+    await until('one to be held', async () => ((await metric(gateway, 'verdict_gateway_in_flight')) === 1 ? true : undefined));
+    await until('nothing to be in flight', async () => ((await metric(gateway, 'verdict_gateway_in_flight')) === 0 ? true : undefined));
+    socket.destroy();
   });
 
   it('stops sending its body is answered 408', async () => {

@@ -9,6 +9,7 @@ version: 1
 routes:
   - { method: GET, path: /v1/instances, action: instance.list, resource: { type: instance, id: "*" }, properties: { region: query.region } }
   - { method: GET, path: "/v1/instances/{id}", action: instance.get, resource: { type: instance, id: "{params.id}" } }
+  - { method: GET, path: /v1/volumes, action: volume.list, resource: { type: volume, id: "*" }, account: "{header.x-account}" }
   - { method: DELETE, path: "/v1/instances/{id}", action: instance.delete, resource: { type: instance, id: "{params.id}" }, entity: { on: deleted, type: instance, id: "{params.id}" } }
   - method: POST
     path: /v1/instances
@@ -71,6 +72,18 @@ describe('a request through the gateway', () => {
     const [decision, activity] = await gateway.events('req-del-1', 2);
     expect(decision).toMatchObject({ kind: 'decision', result: 'denied' });
     expect(activity).toMatchObject({ kind: 'activity', result: 'failure', caused_by: decision?.id, request: { status: 403 } });
+  });
+});
+
+describe('a request about a thing that the directory does not know', () => {
+  it('is refused whoever asks, and never reaches the upstream', async () => {
+    const before = upstream.count();
+    const answer = await through(gateway, 'GET', '/v1/instances/inst-lost', { authorization: `Bearer ${tokens.developer}`, 'x-request-id': 'req-lost' });
+    expect(answer.status).toBe(403);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'resource.unknown', detail: expect.stringContaining('instance/inst-lost') });
+    expect(upstream.count()).toBe(before);
+    const [event] = await gateway.events('req-lost', 1);
+    expect(event).toMatchObject({ kind: 'activity', result: 'failure', actor: { id: 'tok-usr-dev' }, details: { code: 'resource.unknown' } });
   });
 });
 
@@ -174,7 +187,15 @@ describe('what the question rests on in the body', () => {
     ['two values for one name', '{"action":"start","action":"delete"}', {}, 400],
     ['half of it', '{"action":', {}, 400],
     ['another type', 'action=start', { 'content-type': 'application/x-www-form-urlencoded' }, 415],
+    ['another charset', '{"action":"start","x":"+ACI-,+ACI-action+ACI-:+ACI-delete"}', { 'content-type': 'application/json; charset=utf-7' }, 415],
+    ['a body whose type goes no further', '{"action":"start"}', { connection: 'content-type' }, 400],
     ['a compressed one', '{"action":"start"}', { 'content-encoding': 'gzip' }, 415],
+    [
+      'one that is another text in its charset',
+      '{"action":"start","x":"+ACI-,+ACI-action+ACI-:+ACI-delete"}',
+      { 'content-type': 'application/json; charset=utf-7' },
+      415,
+    ],
     ['none of it', '{}', {}, 400],
     ['an action that is none', '{"action":"START NOW"}', {}, 400],
     ['more than is read', `{"action":"start","x":"${'x'.repeat(300_000)}"}`, {}, 413],
@@ -212,6 +233,18 @@ describe('what the question rests on in the body', () => {
         .map(({ account }) => account)
         .sort(),
     ).toEqual(['acc-foreign', ACCOUNT]);
+  });
+
+  it.each([
+    ['in two spellings', { 'x-account': ACCOUNT, x_account: 'acc-other' }],
+    ['for one hop only', { 'x-account': ACCOUNT, connection: 'X-Account' }],
+  ])('of a header that comes %s is refused, and recorded', async (_, headers) => {
+    const before = upstream.count();
+    expect((await through(gateway, 'GET', '/v1/volumes', { 'x-account': ACCOUNT })).status).toBe(200);
+    const answer = await through(gateway, 'GET', '/v1/volumes', headers);
+    expect(answer.status, answer.body).toBe(400);
+    expect(upstream.count()).toBe(before + 1);
+    expect((await gateway.events(answer.headers['x-request-id'] as string, 1))[0]).toMatchObject({ result: 'failure', request: { status: 400 } });
   });
 
   it('of a query that names it twice is refused', async () => {

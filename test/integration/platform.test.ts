@@ -34,10 +34,9 @@ describeWithLibvirt('The example platform behind the gateway', () => {
     platform = await startPlatform(libvirt.uri);
     verdict = await startVerdict({
       command: 'gateway',
-      args: ['--upstream', platform.url, '--routes', PLATFORM_ROUTES],
+      args: ['--upstream', platform.url, '--routes', PLATFORM_ROUTES, '--collect', 'libvirt'],
       env: {
         VERDICT_GATEWAY_PORT: '0',
-        VERDICT_COLLECT_SOURCES: 'libvirt',
         VERDICT_COLLECT_LIBVIRT_URI: libvirt.uri,
         VERDICT_COLLECT_LIBVIRT_RECONCILE_SECONDS: '2',
         VERDICT_COLLECT_LIBVIRT_ACCOUNT_WAIT_SECONDS: '10',
@@ -172,6 +171,11 @@ describeWithLibvirt('The example platform behind the gateway', () => {
     const cloned = await call<readonly Instance[]>(tokens.developer, 'POST', '/v1/instances/bulk/clone', { ids: [id, id], tags: ['copy'] });
     expect(cloned.status, JSON.stringify(cloned.body)).toBe(201);
     expect((await domains()).length).toBe(before + 2);
+    // Each clone is somebody's from now on: what nobody knows would be anybody's who asks.
+    for (const clone of cloned.body.data) {
+      const entity = await audit.json<object>('GET', `/v1/entities/instance/${clone.id}`);
+      expect(entity).toMatchObject({ account: 'acc-1', properties: { tags: ['web', 'copy'] } });
+    }
     await until('a decision for each', async () => {
       const decisions = await events(`resource=${id}&event=instance.clone&kind=decision`);
       return decisions.filter(({ result }) => result === 'allowed').length === 3 ? true : undefined;

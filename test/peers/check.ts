@@ -95,6 +95,6 @@ export const checkOf = (method: string, path: string, headers: Readonly<Record<s
   },
 });
 
-/** A header of a response by its name. */
+/** A header of a response by its name; an empty list comes as none at all. */
 export const headerIn = (response: CheckResponse | undefined, name: string): string | undefined =>
-  (response?.ok_response ?? response?.denied_response)?.headers.find(({ header }) => header.key === name)?.header.value;
+  (response?.ok_response ?? response?.denied_response)?.headers?.find(({ header }) => header.key === name)?.header.value;

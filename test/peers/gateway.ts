@@ -56,15 +56,16 @@ export const metric = async (gateway: RunningGateway, name: string): Promise<num
   return [...body.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'gm'))].reduce((sum, [, value]) => sum + Number(value), 0);
 };
 
-/** A whole family whose workers stand before `upstream`, with an account, a developer, a viewer and two instances in its directory. */
+/** A whole family whose workers stand before `upstream`, by a table's text or the URL of an OpenAPI document, with an account, a developer, a viewer and two instances in its directory. */
 export const startGateway = async (
   upstream: string,
   routes: string,
   env: Readonly<Record<string, string>> = {},
   folder = temporaryFolder(),
 ): Promise<RunningGateway> => {
-  const file = join(folder, 'routes.yaml');
-  writeFileSync(file, routes);
+  const isThere = /^https?:/.test(routes);
+  const file = isThere ? routes : join(folder, 'routes.yaml');
+  if (!isThere) writeFileSync(file, routes);
   const args = ['--upstream', upstream, '--routes', file];
   const node = await startVerdict({ folder, command: 'gateway', args, env: { VERDICT_GATEWAY_PORT: '0', ...env } });
   const [, url] = /The gateway listens on (\S+)/.exec(node.output()) as unknown as [string, string];

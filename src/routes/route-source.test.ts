@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -27,19 +27,17 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-const source = (place: string, kept: string, warnings: string[] = []) => ({
-  place,
-  kept: join(folder, kept),
-  warn: (sentence: string) => warnings.push(sentence),
-  pauseMs: 1,
-});
+const source = (place: string, kept: string, warnings: string[] = []) => {
+  mkdirSync(join(folder, kept), { recursive: true });
+  return { place, folder: join(folder, kept), warn: (sentence: string) => warnings.push(sentence), pauseMs: 1 };
+};
 
-describe('the route table of a gateway', () => {
+describe('the route table of a node', () => {
   it('is a file', async () => {
     const file = join(folder, 'routes.yaml');
     writeFileSync(file, 'version: 1\nroutes:\n  - { method: GET, path: /health, public: true }\n');
     expect((await routeTable(source(file, 'a'))).match('GET', '/health').kind).toBe('route');
-    expect(existsSync(join(folder, 'a'))).toBe(false);
+    expect(readdirSync(join(folder, 'a'))).toEqual([]);
   });
 
   it('is the upstream’s OpenAPI document, which is kept for a time when it is away', async () => {
@@ -51,6 +49,13 @@ describe('the route table of a gateway', () => {
     expect(table.match('GET', '/v1/instances/1').kind).toBe('route');
     expect(table.match('DELETE', '/v1/instances/1').kind).toBe('none');
     expect(warnings).toEqual([expect.stringContaining('it was answered 503')]);
+  });
+
+  it('is never the document that was kept of another address', async () => {
+    answer = { status: 200, body: JSON.stringify(openApi('instance.get')) };
+    await routeTable(source(url, 'd'));
+    answer = { status: 503, body: 'away' };
+    await expect(routeTable(source(`${url}?other`, 'd'))).rejects.toThrow(/can't be had/);
   });
 
   it('that can’t be had is no table', async () => {

@@ -1,15 +1,18 @@
+import { createHash } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { isUrl } from '../config.js';
 import type { Json } from '../event/index.js';
-import { RoutesError, type RouteTable, readRoutes, routesFromOpenApi } from '../routes/index.js';
+import { readRoutes, routesFromOpenApi } from './load.js';
+import { RoutesError, type RouteTable } from './types.js';
 
 export type RouteSource = {
   /** `routes.file`: a file, or the URL of the upstream's OpenAPI document. */
   readonly place: string;
-  /** Where a document that was fetched is kept: a worker that starts while the upstream is away takes that. */
-  readonly kept: string;
+  /** The folder where a document that was fetched is kept: a worker that starts while the upstream is away takes that. */
+  readonly folder: string;
   readonly warn: (sentence: string) => void;
   /** Between two attempts to fetch it. */
   readonly pauseMs?: number;
@@ -49,12 +52,16 @@ const tableOf = (text: string, url: string): RouteTable => {
   return routesFromOpenApi(document, url);
 };
 
+/** Of another address another document: what one upstream said is no table for the next. */
+const keptIn = (folder: string, url: string): string => join(folder, `routes-${createHash('sha256').update(url).digest('hex').slice(0, 16)}.openapi`);
+
 /**
- * The route table that a gateway starts with. Rejects with RoutesError where there is none: a gateway without a table
- * would deny everything, and one with half a table would be worse.
+ * The route table that a node starts with, for its gateway and for the proxies that ask it. Rejects with RoutesError where
+ * there is none: a node without a table would deny everything, and one with half a table would be worse.
  */
-export const routeTable = async ({ place, kept, warn, pauseMs = PAUSE_MS }: RouteSource): Promise<RouteTable> => {
+export const routeTable = async ({ place, folder, warn, pauseMs = PAUSE_MS }: RouteSource): Promise<RouteTable> => {
   if (!isUrl(place)) return readRoutes(place);
+  const kept = keptIn(folder, place);
   let text: string;
   try {
     text = await fetched(place, pauseMs);
