@@ -140,7 +140,16 @@ export const gatewayRows = async ({ seconds, rounds, progress }) => {
       await new Promise((done) => setTimeout(done, 2_000));
     }
   }
-  const [single] = nodes;
+  progress('counting what was recorded');
+  const [single, pair, embedded] = nodes;
+  // The two with the store elsewhere fill the same tables: what is found is both of theirs. Only when all has arrived,
+  // and one gateway alone is left, does a request's time tell of the gateway and not of what lies behind it.
+  const elsewhere = single.answered + pair.answered;
+  const counted = [
+    { answered: elsewhere, found: await allRecorded(single.node, elsewhere) },
+    { answered: embedded.answered, found: await allRecorded(embedded.node, embedded.answered) },
+  ];
+  for (const { node } of [pair, embedded]) await node.stop();
   const half = Math.max(1, Math.floor(median(single.rates) / 2));
   const pairs = [];
   for (let round = 1; round <= rounds; round++) {
@@ -148,7 +157,6 @@ export const gatewayRows = async ({ seconds, rounds, progress }) => {
     const direct = await paced(upstream.url, half, seconds);
     const proxied = await paced(bare.url, half, seconds);
     const through = await paced(single.node.url, half, seconds);
-    single.answered += through.requests;
     single.refused += through.refused;
     pairs.push({ direct, proxied, through });
   }
@@ -158,14 +166,7 @@ export const gatewayRows = async ({ seconds, rounds, progress }) => {
   });
   const added = addedBy('through');
   const bareAdded = addedBy('proxied');
-  progress('counting what was recorded');
-  const counted = [];
-  for (const { node, answered } of nodes) counted.push({ answered, found: node === nodes[1].node ? undefined : await allRecorded(node, answered) });
-  // The two with the store elsewhere fill the same tables: what is found is both of theirs.
-  const both = nodes[0].answered + nodes[1].answered;
-  counted[0].answered = both;
-  counted[0].found = await allRecorded(nodes[0].node, both);
-  for (const one of [...nodes.map(({ node }) => node), bare, upstream, store]) await one.stop();
+  for (const one of [single.node, bare, upstream, store]) await one.stop();
   const row = (name, { p50, p99, p999 }) => `| ${name} | ${number(p50, 2)} | ${number(p99, 2)} | ${number(p999, 2)} |`;
   const middle = (side) => ({
     p50: median(pairs.map((pair) => pair[side].p50)),
@@ -199,8 +200,8 @@ ${row('through the gateway', middle('through'))}`;
     ['… and ≤ 5 ms at p99', `${number(added.p99, 2)} ms (a bare proxy: ${number(bareAdded.p99, 2)} ms)`, added.p99 <= 5],
     [
       'every request through the gateway recorded',
-      `${number(counted[0].found)} found of ${number(counted[0].answered)} answered; ${number(counted[2].found)} of ${number(counted[2].answered)}`,
-      counted[0].found >= counted[0].answered && counted[2].found >= counted[2].answered,
+      `${number(counted[0].found)} found of ${number(counted[0].answered)} answered; ${number(counted[1].found)} of ${number(counted[1].answered)}`,
+      counted[0].found >= counted[0].answered && counted[1].found >= counted[1].answered,
     ],
   ];
   return { text, goals };
