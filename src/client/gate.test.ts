@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { gate } from './gate.js';
-import type { Decision, Question } from './types.js';
+import { type Decision, type Question, VerdictError } from './types.js';
 
 const question: Question = { subject: { type: 'user', id: 'usr-1' }, action: { name: 'instance.get' }, resource: { type: 'instance', id: 'inst-1' } };
 
@@ -22,7 +22,7 @@ describe('a request before a middleware', () => {
     const found = await gate(answering({ id: 'evt-1', reasons: [{ code: 'role', message: 'Not you.' }], advice: [{ ask: 'mfa' }] }).client, question);
     expect(found).toMatchObject({ pass: false, status: 403, headers: { 'x-verdict-decision': 'evt-1', 'content-type': 'application/problem+json' } });
     expect(JSON.parse((found as { body: string }).body)).toEqual({
-      type: 'about:blank',
+      type: 'urn:verdict:problem:decision.denied',
       title: 'Forbidden',
       status: 403,
       detail: 'Not you.',
@@ -31,6 +31,12 @@ describe('a request before a middleware', () => {
       advice: [{ ask: 'mfa' }],
       decision: 'evt-1',
     });
+  });
+
+  it('is refused as unavailable where Verdict gave no answer', async () => {
+    const found = await gate(answering({ reasons: [], error: new VerdictError('client.timeout', 'Too late.') }).client, question);
+    expect(found).toMatchObject({ pass: false, status: 503 });
+    expect(JSON.parse((found as { body: string }).body)).toMatchObject({ status: 503, code: 'client.timeout', type: 'urn:verdict:problem:client.timeout' });
   });
 
   it('that is mapped to no question is refused, and nobody is asked', async () => {

@@ -7,7 +7,7 @@ export type Asked = Question | 'public' | undefined;
 /** What a middleware does with a request: let it pass, or refuse it. Both name the decision where there is one. */
 export type Gate =
   | { readonly pass: true; readonly headers: Readonly<Record<string, string>> }
-  | { readonly pass: false; readonly status: 403; readonly headers: Readonly<Record<string, string>>; readonly body: string };
+  | { readonly pass: false; readonly status: 403 | 503; readonly headers: Readonly<Record<string, string>>; readonly body: string };
 
 const HEADER = 'x-verdict-decision';
 const UNMAPPED: Decision = {
@@ -17,14 +17,18 @@ const UNMAPPED: Decision = {
   cached: false,
 };
 
-/** A refusal as RFC 9457 has it, with Verdict's reasons. */
-const refusal = ({ reasons, advice, id }: Decision): string =>
+/** A refusal as RFC 9457 has it, with Verdict's reasons; 503 where there is no answer of Verdict's. */
+const refusal = ({ reasons, error }: Decision) => {
+  const detail = reasons.map(({ message }) => message).join(' ') || 'The policy does not allow this.';
+  const isAway = error !== undefined && (error.status ?? 503) >= 500;
+  const code = isAway ? error.code : 'decision.denied';
+  const [status, title] = isAway ? ([503, 'Service Unavailable'] as const) : ([403, 'Forbidden'] as const);
+  return { type: `urn:verdict:problem:${code}`, title, status, detail, code };
+};
+
+const bodyOf = (found: ReturnType<typeof refusal>, { reasons, advice, id }: Decision): string =>
   JSON.stringify({
-    type: 'about:blank',
-    title: 'Forbidden',
-    status: 403,
-    detail: reasons.map(({ message }) => message).join(' ') || 'The policy does not allow this.',
-    code: 'decision.denied',
+    ...found,
     reasons,
     advice,
     ...(id !== undefined && { decision: id }),
@@ -36,5 +40,6 @@ export const gate = async (client: Pick<VerdictClient, 'evaluate'>, asked: Asked
   const decision = asked ? await client.evaluate(asked, options) : UNMAPPED;
   const headers: Record<string, string> = decision.id === undefined ? {} : { [HEADER]: decision.id };
   if (decision.decision === true) return { pass: true, headers };
-  return { pass: false, status: 403, headers: { ...headers, 'content-type': 'application/problem+json' }, body: refusal(decision) };
+  const found = refusal(decision);
+  return { pass: false, status: found.status, headers: { ...headers, 'content-type': 'application/problem+json' }, body: bodyOf(found, decision) };
 };

@@ -173,7 +173,7 @@ export const clear = async (exchange: Exchange, deps: GatewayDeps): Promise<Clea
   const person = identified?.ok ? personOf(unknown, identified.user) : unknown;
   if (match.kind === 'none') return refuse(person, 403, 'route.unknown', `${method} ${match.path.slice(0, 256)} is in no route of the gateway's table.`);
   const about = matchedAbout(person, match);
-  if (identified && !identified.ok) return refuse(about, 401, identified.code, identified.message);
+  if (identified && !identified.ok) return refuse(about, identified.code === 'credential.unverified' ? 503 : 401, identified.code, identified.message);
   const repeated = repeatedParameter(match);
   if (repeated !== undefined && readsQuery(match, repeated))
     return refuse(about, 400, 'query.repeated', `The parameter ${repeated.slice(0, 64)} stands in the query more than once.`);

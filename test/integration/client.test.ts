@@ -181,7 +181,7 @@ describe('the client in code', () => {
       const served = await start(away);
       try {
         const refused = await call(served.url, 'GET', 'usr-viewer');
-        expect(refused.status).toBe(403);
+        expect(refused.status).toBe(503);
         expect(refused.headers.has('x-verdict-decision')).toBe(false);
         expect(await refused.json()).toMatchObject({ reasons: [{ code: 'client.unreachable' }] });
       } finally {
