@@ -319,6 +319,30 @@ export const configSchema = {
       },
       grace_seconds: seconds(10, 'How long a reported change waits for decisions that other nodes still bring to the store.'),
     }),
+    outbound: section({
+      allow: {
+        type: 'array',
+        items: { type: 'string', minLength: 1 },
+        default: [],
+        description: 'CIDRs that forwarders and channels may send to, although they are private, loopback or otherwise guarded.',
+      },
+    }),
+    secrets: section({
+      key: {
+        type: 'string',
+        default: '',
+        description: 'The key that the secrets of forwarders and channels are encrypted with: 32 random bytes, base64 or hex.',
+      },
+      old_keys: {
+        type: 'array',
+        items: { type: 'string', minLength: 1 },
+        default: [],
+        description: 'Earlier keys, to open what was encrypted before a change of the key.',
+      },
+    }),
+    forwarders: section({
+      max: { type: 'integer', minimum: 0, maximum: 1000, default: 100, description: 'The most forwarders there may be: each reads the stream for itself.' },
+    }),
     log: section({ level: { enum: ['trace', 'debug', 'info', 'warn', 'error', 'silent'], default: 'info', description: 'The least that is logged.' } }),
   },
 } as const;
@@ -462,6 +486,9 @@ export type Config = {
   readonly clickhouse: ClickHouseConfig;
   readonly collect: CollectConfig;
   readonly ground_truth: GroundTruthConfig;
+  readonly outbound: { readonly allow: readonly string[] };
+  readonly secrets: { readonly key: string; readonly old_keys: readonly string[] };
+  readonly forwarders: { readonly max: number };
   readonly log: { readonly level: string };
 };
 

@@ -1,0 +1,10 @@
+export { type AddressGuard, addressGuard, GuardedAddress } from './address.js';
+export { type GuardedDial, guardedDial } from './dial.js';
+export type { Answer } from './exchange.js';
+export { again, type Failure, failureOf, isTlsError, stopped } from './failure.js';
+export { type Heard, type HttpClient, type HttpConfig, type HttpRequest, httpClient, watch } from './http-client.js';
+export { type OutboundAnswer, type OutboundRequest, outboundRequest } from './request.js';
+export { RETRY, type RetryRule, retryAfter, retryPause } from './retry.js';
+export { isSealed, openSecrets, SecretError, type Secrets } from './secrets.js';
+export { type TlsConfig, tlsOptions, tlsSchema } from './tls.js';
+export { newTrial, type OnStep, type Step, type Trial } from './trial.js';
