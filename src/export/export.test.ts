@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { anEvent, ndjson } from '../../test/peers/events.js';
 import { configFor, startStore, temporaryFolder } from '../../test/peers/store.js';
+import { eventIn } from '../../test/peers/syslog-lines.js';
 import { type Event, shown, toLine } from '../event/index.js';
 import { type EmbeddedStore, migrate, openStore, type Store } from '../store/index.js';
-import { CSV_COLUMNS, csvLine, type ExportFormat, newExporter, shownLine } from './index.js';
+import { CSV_COLUMNS, csvLine, EVENT_FORMATS, type ExportFormat, newExporter, shownLine } from './index.js';
 
 const folder = temporaryFolder();
 let embedded: EmbeddedStore;
@@ -88,9 +89,28 @@ describe('an export', () => {
     expect(text).not.toMatch(/[0-9a-f]{32}/);
   });
 
+  test('as syslog has each event as a message of RFC 5424, however long it is', async () => {
+    const long = anEvent({ seq: 7_000, id: 'long', account: 'acc-long', timestamp: new Date(base).toISOString(), details: { text: 'a\n"🙂" '.repeat(4_000) } });
+    await store.insertLines(ndjson([long]));
+    const { text, rows } = await exported('syslog', { account: 'acc-0' });
+    expect(rows).toBe(63);
+    expect(text.trimEnd().split('\n').map(eventIn)).toMatchObject(
+      newestFirst.filter(({ account }) => account === 'acc-0').map((event) => ({ kind: 'whole', event: shown(event) })),
+    );
+    expect(eventIn((await exported('syslog', { account: 'acc-long' })).text.trimEnd())).toMatchObject({ kind: 'whole', event: shown(long) });
+  });
+
+  test.each(['ocsf', 'cef'] as const)('as %s has a line an event, newest first, and no salts', async (format) => {
+    const { text, rows } = await exported(format, { account: 'acc-3' });
+    const own = newestFirst.filter(({ account }) => account === 'acc-3');
+    expect(rows).toBe(own.length);
+    expect(text).toBe(own.map((event) => `${EVENT_FORMATS[format].line({ event, raw: toLine(event) })}\n`).join(''));
+    expect(text).not.toMatch(/salts|[0-9a-f]{32}/);
+  });
+
   test('of nothing is whole too', async () => {
     expect((await exported('json', { account: 'none' })).text).toBe('{"data":{"events":[\n]}}\n');
-    expect((await exported('jsonl', { account: 'none' })).text).toBe('');
+    for (const format of ['jsonl', 'ocsf', 'cef'] as const) expect((await exported(format, { account: 'none' })).text).toBe('');
     expect((await exported('csv', { account: 'none' })).text).toBe(`${CSV_COLUMNS.join(',')}\r\n`);
   });
 

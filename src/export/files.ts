@@ -1,6 +1,9 @@
+import { fromLine } from '../event/index.js';
 import { csvHeader, csvRow } from './csv.js';
+import { EVENT_FORMATS, type EventFormat } from './formats/index.js';
 import { newParquet } from './parquet.js';
 import { saltsAt, shownLine } from './shown-line.js';
+import { layoutOf, newLineMaker } from './syslog/index.js';
 
 /** Turns lines as they were recorded into an export's bytes. */
 export type Format = {
@@ -60,6 +63,36 @@ const parquet = (): Format => {
   return { contentType: 'application/vnd.apache.parquet', begin: '', lines: file.lines, end: file.end };
 };
 
+/** More than any event takes: what is cut to fit a receiver is whole in a file. */
+const UNCUT = 1_048_576;
+
+/** RFC 5424, a message a line, as a forwarder with its defaults would send it from this machine. */
+const syslog = (): Format => {
+  const message = newLineMaker(layoutOf({}, UNCUT));
+  return {
+    contentType: 'text/plain; charset=utf-8',
+    begin: '',
+    lines: (lines) => {
+      let messages = '';
+      for (const line of lines.toString('utf8', 0, lines.length - 1).split('\n')) messages += `${message(fromLine(line), { text: shownLine(line) })}\n`;
+      return Buffer.from(messages);
+    },
+    end: nothing,
+  };
+};
+
+/** One event a line, in a format that forwarders send too. */
+const oneByOne = ({ contentType, line }: EventFormat): Format => ({
+  contentType,
+  begin: '',
+  lines: (lines) => {
+    let written = '';
+    for (const raw of lines.toString('utf8', 0, lines.length - 1).split('\n')) written += `${line({ event: fromLine(raw), raw })}\n`;
+    return Buffer.from(written);
+  },
+  end: nothing,
+});
+
 /** A form of an export, made anew for each file; `csvRaw` leaves what looks like a formula as it is. */
 export const formatOf = (name: ExportFormat, { csvRaw }: { readonly csvRaw: boolean }): Format => {
   switch (name) {
@@ -71,8 +104,13 @@ export const formatOf = (name: ExportFormat, { csvRaw }: { readonly csvRaw: bool
       return csv(csvRaw);
     case 'parquet':
       return parquet();
+    case 'syslog':
+      return syslog();
+    case 'ocsf':
+    case 'cef':
+      return oneByOne(EVENT_FORMATS[name]);
   }
 };
 
-export const EXPORT_FORMATS = ['json', 'jsonl', 'csv', 'parquet'] as const;
+export const EXPORT_FORMATS = ['json', 'jsonl', 'csv', 'parquet', 'syslog', 'ocsf', 'cef'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
