@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type ApiDeps, createApi, type PartStatus, type RequestMeta } from './api/index.js';
 import { apiKeys, authenticator, clientAddress, lastUse, readKey, refusals, showKey, tlsContext } from './caller/index.js';
+import { DESTINATIONS } from './destinations.js';
 import {
   createDecide,
   createQuery,
@@ -20,10 +21,22 @@ import {
 } from './evaluate/index.js';
 import { type JsonObject, MAX_EVENT_BYTES } from './event/index.js';
 import { jobFolder } from './export/index.js';
+import { FORWARDER_TYPE, type ForwarderDesk, fleetStatus, forwarderDesk, readForwardState, redactForwarder } from './forward/index.js';
 import { gatewayFront } from './gateway-front.js';
-import { findGaps, type Journal, journalHeads, kafkaQuarantine, lmdbQuarantine, openJournal, type Quarantine, replay } from './ingest/index.js';
+import {
+  findGaps,
+  type Journal,
+  journalHeads,
+  kafkaQuarantine,
+  lmdbQuarantine,
+  openJournal,
+  type Quarantine,
+  type Quarantined,
+  replay,
+} from './ingest/index.js';
 import { kafkaClient } from './kafka/index.js';
 import { opaContracts, opaFront } from './opa-api/index.js';
+import { addressGuard, guardedDial, openSecrets } from './outbound/index.js';
 import { policyRules } from './policy-source.js';
 import { proxyFronts } from './proxy-fronts.js';
 import { routeTable } from './routes/index.js';
@@ -73,7 +86,7 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
     ...(config.region !== '' && { region: config.region }),
   });
 
-  const writing = { directory, journal, redact: redactKey };
+  const writing = { directory, journal, redact: redactOwn };
   const write: ApiDeps['writeEntities'] = (caller, changes, { requestId, address }) =>
     writeEntities(writing, changes, () => ({
       timestamp: new Date().toISOString(),
@@ -83,6 +96,18 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
       ...(config.region !== '' && { region: config.region }),
     }));
   const keys = apiKeys<RequestMeta>({ directory, write, lastUse: uses });
+  const feeds = readForwardState(folder.forward);
+  const forwarders = forwarderDesk({
+    destinations: DESTINATIONS,
+    secrets: openSecrets(config.secrets),
+    dial: guardedDial(addressGuard(config.outbound.allow)),
+    directory,
+    write,
+    append: (drafts) => journal.append(drafts),
+    statuses: fleetStatus({ local: feeds.status, node: start.node, ...(kafka && { told: store.forwarders }) }),
+    node: start.node,
+    most: config.forwarders.max,
+  });
   const authenticate = authenticator({ auth: config.auth, admin_token: start.adminToken }, { directory, lastUse: uses, warn });
   const addressOf = clientAddress(config.http.trusted_proxies);
   const guard = await loadGuard();
@@ -129,7 +154,8 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
       exportJobs: jobFolder(folder.exports),
       revision: () => policy.current().revision,
       keys,
-      quarantine: { list: quarantine.list, replay: (ids) => replay(quarantine, ids, ({ line, reason }) => deliver(store, line, reason)) },
+      forwarders,
+      quarantine: { list: quarantine.list, replay: (ids) => replay(quarantine, ids, (item) => deliver(item, { store, forwarders })) },
       metrics: familyMetrics((listener) => {
         onText = listener;
       }),
@@ -169,6 +195,7 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
     close: async () => {
       await endHead();
       await quarantine.close();
+      await feeds.close();
       await directory.close();
       await store.close();
     },
@@ -207,8 +234,14 @@ const directoryStatus = (directory: Directory, maxStaleness: number): PartStatus
   return { name: 'directory', ok: false, message: `This node's copy of the directory was not confirmed for ${maxStaleness} s (directory.max_staleness).` };
 };
 
-/** An event from quarantine is offered to the store again; one whose id stands for other content never is. */
-const deliver = async (store: Pick<ReturnType<typeof openStore>, 'insertLines'>, line: Buffer, reason: string): Promise<{ readonly refused?: string }> => {
+type DeliverTo = { readonly store: Pick<ReturnType<typeof openStore>, 'insertLines'>; readonly forwarders: Pick<ForwarderDesk, 'again'> };
+
+/**
+ * An event from quarantine is offered again to who refused it: a forwarder's destination, or the store. One whose id
+ * stands for other content never is.
+ */
+const deliver = async ({ line, reason, source }: Quarantined, { store, forwarders }: DeliverTo): Promise<{ readonly refused?: string }> => {
+  if (source && 'log' in source && source.forwarder !== undefined) return forwarders.again(source.forwarder, line);
   if (reason.startsWith('id.conflict')) return { refused: 'The first event of this id stands; this one stays set aside.' };
   const text = line.at(-1) === 0x0a ? line : Buffer.concat([line, Buffer.from('\n')]);
   const done = await store.insertLines(text);
@@ -241,8 +274,9 @@ const livePolicy = async (start: Start, log: Logger) => {
   };
 };
 
-/** What a key's event shows of it: who may do what, and nothing of the secret. */
-const redactKey = (entity: Entity): JsonObject => {
+/** What the event of one of Verdict's own entities shows of it: nothing of its secrets. */
+const redactOwn = (entity: Entity): JsonObject => {
+  if (entity.type === FORWARDER_TYPE) return redactForwarder(entity, DESTINATIONS);
   const key = readKey(entity);
   return key ? showKey(entity.id, key) : {};
 };

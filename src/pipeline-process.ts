@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { openCollectors } from './collectors.js';
 import type { KafkaConfig } from './config.js';
+import { DESTINATIONS } from './destinations.js';
 import { directoryFeed, localDirectory } from './evaluate/directory/index.js';
 import { type EventDraft, newEventId, SYSTEM_ACCOUNT } from './event/index.js';
 import { exportRunner, jobFolder } from './export/index.js';
+import { oneAtATime, openForwardState, parsedChunks, residencyOf, runForwarders, senderOf } from './forward/index.js';
 import {
   type Handler,
   journalStream,
@@ -15,10 +17,12 @@ import {
   openConflicts,
   openJournal,
   openRanges,
+  type Stream,
   type StreamGap,
   storeHandler,
 } from './ingest/index.js';
 import { ensureTopics, kafkaClient } from './kafka/index.js';
+import { addressGuard, guardedDial, openSecrets } from './outbound/index.js';
 import { journalSlots, layout } from './serve/data-folder.js';
 import { type Start, toSupervisor } from './serve/messages.js';
 import { pipelineMetrics } from './serve/metrics.js';
@@ -79,10 +83,12 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
   const fleetQuarantine = kafka && kafkaQuarantine(config.kafka, { client: kafka, log, path: join(folder.quarantine, OWN_SLOT) });
   const quarantine = fleetQuarantine ?? nodeQuarantine;
   let consumers: PipelineParts['consumers'] = [];
-  const metrics = pipelineMetrics(
-    () => consumers.map(({ name, consumer }) => ({ name, lag: consumer.lag })),
-    () => quarantine.count(),
-  );
+  let forwarders: ReturnType<typeof runForwarders> | undefined;
+  const metrics = pipelineMetrics({
+    consumers: () => consumers.map(({ name, consumer }) => ({ name, lag: consumer.lag })),
+    quarantined: () => quarantine.count(),
+    forwarders: () => forwarders?.statuses() ?? [],
+  });
   // Read only: who writes it is the workers, or the feed below.
   const directory = localDirectory({ path: folder.directory });
   const collectors = openCollectors(config, join(folder.ingest, 'collect'), {
@@ -115,6 +121,7 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
   const feeds: PipelineParts['feeds'][number][] = [{ name: 'exports', ...exports }];
   const closing: (() => Promise<void>)[] = [];
   const streams: PipelineParts['streams'][number][] = [journals];
+  let feeding: Stream = journals;
   let isCopyFresh = (): boolean => true;
   if (kafka) {
     const publisher = kafkaPublisher(config.kafka, { client: kafka, log, quarantine: nodeQuarantine });
@@ -143,6 +150,7 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
       { name: 'ingest', consumer: events.consumer('ingest', limits, ingest), needsStore: true },
     ];
     streams.push(events);
+    feeding = events;
     closing.push(publisher.close);
     isCopyFresh = () => feed.staleness() < config.directory.max_staleness * 1000;
   } else {
@@ -153,6 +161,26 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
     isCopyFresh,
     reconcile: store.retention.reconcile,
     warn: (error) => log.warn({ error }, 'retention is not applied yet'),
+  });
+
+  const dial = guardedDial(addressGuard(config.outbound.allow));
+  const secrets = openSecrets(config.secrets);
+  const forwardState = openForwardState(folder.forward);
+  forwarders = runForwarders({
+    stream: feeding,
+    state: forwardState,
+    directory,
+    isCopyFresh,
+    walk: store.walk,
+    inTurn: oneAtATime(),
+    sender: (id, forwarder) => senderOf({ destinations: DESTINATIONS, secrets, dial }, id, forwarder),
+    parsed: parsedChunks(),
+    residency: residencyOf(directory),
+    quarantine,
+    record,
+    node: start.node,
+    ...(kafka && { publish: (rows) => store.publishForwarders(start.node, rows) }),
+    warn: (sentence) => onTrouble('forwarders', sentence),
   });
 
   await runPipeline(start, {
@@ -167,11 +195,13 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
     ranges,
     publishRanges: publishChanges(ranges, (runs, gone) => store.publishReceived(start.node, runs, gone)),
     onStoreReady: retention.start,
+    forwarders,
     metrics,
     close: async () => {
       await endHead();
       retention.stop();
       for (const close of closing) await close();
+      await forwardState.close();
       await conflicts.close();
       await ranges.close();
       await nodeQuarantine.close();

@@ -14,6 +14,7 @@ import { bulkEntityRoutes } from './entities-bulk.js';
 import { eventRoutes } from './events.js';
 import { exportRoutes } from './export.js';
 import { exportJobRoutes } from './exports.js';
+import { forwarderRoutes } from './forwarders.js';
 import { keyRoutes } from './keys.js';
 import { openApiOf, openApiRoute } from './openapi.js';
 import { operateRoutes } from './operate.js';
@@ -47,6 +48,7 @@ const allRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[] => [
   ...exportJobRoutes(deps),
   ...auditRoutes(deps),
   ...keyRoutes(deps),
+  ...forwarderRoutes(deps),
   ...quarantineRoutes(deps),
   ...operateRoutes(deps),
 ];

@@ -6,6 +6,7 @@ import type { Directory, EntityChange, EntityOutcome } from '../evaluate/directo
 import type { SearchFor } from '../evaluate/search.js';
 import type { LogRange } from '../event/index.js';
 import type { JobFolder } from '../export/index.js';
+import type { ForwarderDesk } from '../forward/index.js';
 import type { Journal } from '../ingest/journal-types.js';
 import type { Quarantine, Replayed } from '../ingest/quarantine.js';
 import type { Store } from '../store/index.js';
@@ -53,6 +54,8 @@ export type ApiDeps = {
   readonly revision: () => string;
   readonly keys: Keys;
   readonly quarantine: QuarantineDesk;
+  /** Standing feeds to other places. */
+  readonly forwarders: Omit<ForwarderDesk, 'again'>;
   /** A prom-client registry, or what speaks for several. */
   readonly metrics: { readonly contentType: string; readonly metrics: () => Promise<string> };
   readonly ready: () => { readonly ok: boolean; readonly parts: readonly PartStatus[] };

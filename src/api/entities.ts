@@ -270,7 +270,7 @@ const etag = (entity: Entity) => ({ etag: `"${entity.version}"` });
 
 const reserved = (type: string): Answer => ({
   kind: 'refused',
-  problem: problem(403, 'entity.reserved', `Entities of type ${type} are Verdict's own; API keys are managed at /v1/keys.`),
+  problem: problem(403, 'entity.reserved', `Entities of type ${type} are Verdict's own; API keys are managed at /v1/keys, forwarders at /v1/forwarders.`),
 });
 
 const busy = ({ type, id }: Wish): Answer =>

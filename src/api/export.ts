@@ -48,6 +48,7 @@ export const exportRoutes = (deps: ApiDeps): readonly Route[] => [
             'application/json': { type: 'object' },
             'application/x-ndjson': { type: 'string' },
             'text/csv': { type: 'string' },
+            'text/plain': { type: 'string', description: 'RFC 5424 or CEF, an event a line.' },
             'application/vnd.apache.parquet': { type: 'string' },
             'application/gzip': { type: 'string' },
             'application/zstd': { type: 'string' },

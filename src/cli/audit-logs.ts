@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Event } from '../event/index.js';
 import type { Query } from './client.js';
+import { configureSyslogCommand } from './configure-syslog.js';
 import { type ConnectionOptions, connect, withConnection } from './connection.js';
 import { exportLogs } from './export.js';
 import { EXIT, Failure } from './failure.js';
@@ -150,7 +151,9 @@ Examples:
     withConnection(
       withFilters(new Command('export'))
         .description('export every event that matches, checked to be whole')
-        .addOption(new Option('--format <format>', 'the form of the file').choices(['json', 'jsonl', 'csv', 'parquet']).default('json'))
+        .addOption(
+          new Option('--format <format>', 'the form of the file').choices(['json', 'jsonl', 'csv', 'parquet', 'syslog', 'ocsf', 'cef']).default('json'),
+        )
         .addOption(new Option('--compression <kind>', 'pack the file').choices(['gzip', 'zstd']))
         .option('--csv-raw', 'leave cells that a spreadsheet would take for formulas as they are')
         .option('--output <file>', 'write here, with FILE.manifest.json beside it (standard output without it)'),
@@ -183,5 +186,6 @@ Examples:
       .addHelpText('after', '\nExamples:\n  $ verdict audit-logs gaps\n  $ verdict audit-logs gaps --output json')
       .action(gaps),
   );
+  command.addCommand(configureSyslogCommand());
   return command;
 };

@@ -271,6 +271,9 @@ describe('verdict audit-logs export', () => {
   const forms: readonly (readonly [string, string])[] = [
     ['json', '{"data":{"events":[\n{"id":"evt-1"}\n,{"id":"evt-2"}\n]}}\n'],
     ['jsonl', content],
+    ['syslog', '<86>1 - - - - - - one\n<86>1 - - - - - - two "quoted\n'],
+    ['ocsf', content],
+    ['cef', 'CEF:0|a "quoted\nCEF:0|b\n'],
     ['csv', 'id,details\r\nevt-1,"two\r\nlines, ""quoted""\n"\r\nevt-2,\r\n'],
   ];
   it.each(forms)('counts the rows of %s itself', async (format, body) => {

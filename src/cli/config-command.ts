@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { Command } from 'commander';
 import { type Config, configSchema, isUrl, loadConfig } from '../config.js';
+import { addressGuard, openSecrets } from '../outbound/index.js';
 import { verificationKeys } from '../rollout/keys.js';
 import { readRoutes } from '../routes/load.js';
 import { EXIT, Failure } from './failure.js';
@@ -70,6 +71,8 @@ const check = ({ config: path }: Options): void => {
   try {
     verificationKeys(config.policy.verification_keys);
     if (config.routes.file !== '' && !isUrl(config.routes.file)) readRoutes(config.routes.file);
+    addressGuard(config.outbound.allow);
+    openSecrets(config.secrets);
   } catch (error) {
     throw new Failure(EXIT.check, (error as Error).message);
   }

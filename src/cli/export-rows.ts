@@ -8,7 +8,7 @@ export type RowCounter = {
 const LF = 10;
 const QUOTE = 34;
 /** Lines of each format that hold no event: the first and the last of the JSON document, the header of CSV. */
-const FRAME: { readonly [format: string]: number } = { json: 2, jsonl: 0, csv: 1 };
+const FRAME: { readonly [format: string]: number } = { json: 2, jsonl: 0, csv: 1, syslog: 0, ocsf: 0, cef: 0 };
 
 const linesIn = (part: Buffer): number => {
   let count = 0;
@@ -32,7 +32,7 @@ const newRecordsIn = (): ((part: Buffer) => number) => {
 const UNCOUNTED: RowCounter = { add: () => undefined, rows: () => undefined };
 
 /**
- * A counter for what `GET /v1/audit-logs/export` writes as `format`: json and jsonl have an event a line, csv a record.
+ * A counter for what `GET /v1/audit-logs/export` writes as `format`: csv has a record an event, all else a line.
  * A packed file's rows, and Parquet's, are the node's word; its digest is checked all the same.
  */
 export const newRowCounter = (format: string, isPacked: boolean): RowCounter => {

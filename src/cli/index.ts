@@ -5,6 +5,7 @@ import { backupCommand } from './backup-command.js';
 import { configCommand } from './config-command.js';
 import { entitiesCommand } from './entities.js';
 import { EXIT, Failure } from './failure.js';
+import { forwardersCommand } from './forwarders.js';
 import { gatewayCommand } from './gateway.js';
 import { keysCommand } from './keys.js';
 import { policyCommand } from './policy/index.js';
@@ -30,7 +31,7 @@ Examples:
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node reached, 4 refused, 5 not found, 6 a check failed.`,
     );
-  for (const command of [
+  const commands = [
     serveCommand(),
     gatewayCommand(),
     configCommand(),
@@ -38,9 +39,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node reached, 4 refused, 5 not
     keysCommand(),
     policyCommand(),
     auditLogsCommand(),
+    forwardersCommand(),
     backupCommand(),
-  ])
-    program.addCommand(command);
+  ];
+  for (const command of commands) program.addCommand(command);
   strict(program);
   return program;
 };

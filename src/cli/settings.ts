@@ -28,7 +28,9 @@ export type Setting = {
   readonly isSecret: boolean;
 };
 
-const SECRETS = new Set(['admin_token', 'password', 'client_secret', 'token']);
+const SECRETS = new Set(['admin_token', 'password', 'client_secret', 'token', 'old_keys']);
+/** Elsewhere a key is a file. */
+const isSecretKey = (path: readonly string[]): boolean => path.join('.') === 'secrets.key';
 
 const rangeOf = (schema: Schema): string => {
   if (schema.enum) return schema.enum.map((one) => (one === '' ? '(empty)' : String(one))).join(', ');
@@ -49,7 +51,7 @@ const collect = (schema: Schema, path: readonly string[]): readonly Setting[] =>
         default: child.default,
         description: child.description ?? '',
         range: rangeOf(child),
-        isSecret: SECRETS.has(key),
+        isSecret: SECRETS.has(key) || isSecretKey(here),
       },
     ];
   });
@@ -96,7 +98,7 @@ const MASK = '********';
 
 /** What may be shown of a setting's value: no secrets, and no credentials inside addresses. */
 const shownValue = (setting: Setting, value: unknown): unknown => {
-  if (setting.isSecret) return value === '' || value === undefined ? '' : MASK;
+  if (setting.isSecret) return value === '' || value === undefined || (Array.isArray(value) && value.length === 0) ? '' : MASK;
   if (typeof value === 'string' && URL.canParse(value)) {
     const url = new URL(value);
     if (url.username !== '' || url.password !== '') return value.replace(/\/\/[^@/]*@/, `//${MASK}@`);

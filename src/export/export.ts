@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { EventFilter, Reach, Store } from '../store/index.js';
 import { type Compression, compressed } from './compress.js';
-import { type ExportFormat, formatOf } from './formats.js';
+import { type ExportFormat, formatOf } from './files.js';
 
 export type ExporterConfig = {
   /** Events asked for at once. */

@@ -37,6 +37,8 @@ export type JournalEnvironment = {
   readonly root: RootDatabase;
   readonly commits: Database<Buffer, CommitKey>;
   readonly state: Database<Head, string>;
+  /** Every log that was ever written here, with its last seq once it has ended (0 until then): it outlives the commits. */
+  readonly logs: Database<number, string>;
   readonly intents: Database<unknown, string>;
   readonly fingerprints: Database<unknown, string>;
   readonly fingerprintTimes: Database<string, [time: number, key: string]>;
@@ -54,6 +56,7 @@ export const openJournalEnvironment = (path: string, maxBytes: number, readOnly 
     root,
     commits: root.openDB<Buffer, CommitKey>({ name: 'commits', encoding: 'binary' }),
     state: root.openDB<Head, string>({ name: 'state', encoding: 'json' }),
+    logs: root.openDB<number, string>({ name: 'logs', encoding: 'json' }),
     intents: root.openDB<unknown, string>({ name: 'intents', encoding: 'json' }),
     fingerprints: root.openDB<unknown, string>({ name: 'fingerprints', encoding: 'json' }),
     fingerprintTimes: root.openDB<string, [time: number, key: string]>({ name: 'fingerprint-times', encoding: 'string' }),

@@ -1,7 +1,9 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open } from 'lmdb';
 import { type CommitKey, type JournalEnvironment, openJournalEnvironment, unpackCommit } from './journal-env.js';
+import { journalFollower } from './journal-follower.js';
+import { type Handled, keptForFollowers } from './journal-kept.js';
 import type { BatchLimits, Chunk, Consumer, Handler, Lag, Stream } from './stream.js';
 
 export type JournalStreamOptions = {
@@ -15,12 +17,16 @@ export type JournalStreamOptions = {
   /** Told how far a slot's journal may be removed: `through` is the last seq of `log` that every holding consumer has handled. */
   readonly release: (slot: string, log: string, through: number) => void;
   readonly onTrouble?: (consumer: string, sentence: string) => void;
+  /** How much of each journal may stay for followers that are just behind, in bytes. */
+  readonly keep_bytes?: number;
 };
 
 type Cursor = { readonly log: string; readonly seq: number };
 
 const POLL_MS = 20;
 const RETRY_MS = { first: 200, most: 5_000 };
+/** A follower may never fill the journal: what is kept for it is a small part of what fits. */
+const keepBytes = (maxBytes: number): number => Math.min(32 << 20, maxBytes >> 3);
 
 /** The feed of one node's own journals: {@link Stream} without a broker. */
 export const journalStream = (options: JournalStreamOptions): Stream & { readonly nudge: () => void } => {
@@ -32,18 +38,52 @@ export const journalStream = (options: JournalStreamOptions): Stream & { readonl
   const progress = new Map<string, ReadonlyMap<string, Cursor>>();
   const waiters = new Set<() => void>();
 
-  const moved = (name: string, cursors: ReadonlyMap<string, Cursor>): void => {
-    progress.set(name, new Map(cursors));
-    if (!options.holding.includes(name)) return;
+  const kept = keptForFollowers(options.keep_bytes ?? keepBytes(options.maxBytes));
+
+  const told = new Map<string, Cursor>();
+
+  const releaseHandled = (isAgain: boolean): void => {
+    if (options.holding.length === 0) return;
     for (const { slot, env, isOrphan } of environments) {
       const last = slowest(options.holding.map((holder) => progress.get(holder)?.get(slot)));
-      if (last && isOrphan) trim(env, last);
-      else if (last) options.release(slot, last.log, last.seq);
+      const free = last && kept.released(slot, last);
+      const before = told.get(slot);
+      if (!free || (!isAgain && before?.log === free.log && before.seq === free.seq)) continue;
+      told.set(slot, free);
+      if (isOrphan) trim(env, free);
+      else options.release(slot, free.log, free.seq);
     }
   };
 
+  const moved: ConsumerOptions['moved'] = (name, cursors, handled) => {
+    progress.set(name, new Map(cursors));
+    if (!options.holding.includes(name)) return;
+    if (name === options.holding[0]) kept.passed(handled);
+    releaseHandled(true);
+  };
+
   return {
-    consumer: (name, limits, handle) => journalConsumer({ name, limits, handle, environments, options, moved, waiters }),
+    consumer: (name, limits, handle, following) =>
+      following
+        ? journalFollower({
+            name,
+            limits,
+            handle,
+            following,
+            environments,
+            cursors: options.cursors,
+            moved: (cursors) => {
+              kept.follow(name, cursors);
+              releaseHandled(false);
+            },
+            ended: () => {
+              kept.leave(name);
+              releaseHandled(false);
+            },
+            onTrouble: (sentence) => options.onTrouble?.(name, sentence),
+          })
+        : journalConsumer({ name, limits, handle, environments, options, moved, waiters }),
+    forget: async (name) => rmSync(join(options.cursors, name), { recursive: true, force: true }),
     nudge: () => {
       for (const wake of waiters) wake();
     },
@@ -68,7 +108,7 @@ type ConsumerOptions = {
   readonly handle: Handler;
   readonly environments: readonly { readonly slot: string; readonly env: JournalEnvironment }[];
   readonly options: JournalStreamOptions;
-  readonly moved: (name: string, cursors: ReadonlyMap<string, Cursor>) => void;
+  readonly moved: (name: string, cursors: ReadonlyMap<string, Cursor>, handled: readonly Handled[]) => void;
   readonly waiters: Set<() => void>;
 };
 
@@ -84,6 +124,7 @@ const journalConsumer = ({ name, limits, handle, environments, options, moved, w
   for (const { key, value } of saved.getRange()) cursors.set(key, value);
   const read = new Map(cursors);
   let pending: Chunk[] = [];
+  let handled: Handled[] = [];
   let pendingBytes = 0;
   let since = 0;
   let running: Promise<void> | undefined;
@@ -113,6 +154,7 @@ const journalConsumer = ({ name, limits, handle, environments, options, moved, w
         const chunk = unpackCommit(key, value);
         if (pending.length === 0) since = Date.now();
         pending.push(chunk);
+        handled.push({ slot, log: chunk.log, seq: chunk.to, bytes: chunk.lines.length });
         pendingBytes += chunk.lines.length;
         read.set(slot, { log: chunk.log, seq: chunk.to });
         if (pendingBytes >= limits.bytes) break;
@@ -127,7 +169,8 @@ const journalConsumer = ({ name, limits, handle, environments, options, moved, w
     for (const [slot, cursor] of read) cursors.set(slot, cursor);
     pending = [];
     pendingBytes = 0;
-    moved(name, cursors);
+    moved(name, cursors, handled);
+    handled = [];
   };
 
   const handleOnce = async (): Promise<void> => {
@@ -148,7 +191,7 @@ const journalConsumer = ({ name, limits, handle, environments, options, moved, w
   };
 
   const run = async (): Promise<void> => {
-    moved(name, cursors);
+    moved(name, cursors, []);
     while (!isStopping) {
       gather();
       const isDue = pending.length > 0 && (pendingBytes >= limits.bytes || Date.now() - since >= limits.age_ms);

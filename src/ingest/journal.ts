@@ -85,10 +85,18 @@ const createJournal = (options: JournalOptions, env: JournalEnvironment) => {
   let isClosing = false;
   let idleTimer: NodeJS.Timeout | undefined;
 
+  /** With this log's first commit it is known for ever where the one before ended. */
+  const noteLog = (): void => {
+    const previous = env.state.get('head');
+    if (previous && previous.log !== log) void env.logs.put(previous.log, previous.seq);
+    void env.logs.put(log, 0);
+  };
+
   const write = (commit: Commit): void => {
     if (commit.lines.length > 0) {
       const value = packCommit(commit.lines.length, Buffer.from(commit.lines.join('')));
       void env.commits.put([log, commit.first], value);
+      if (commit.first === 1) noteLog();
       void env.state.put('head', { log, seq: commit.first + commit.lines.length - 1, closed: commit.closes });
       commit.bytes = value.length;
     }

@@ -6,7 +6,7 @@ import { topicNames } from '../kafka/index.js';
 import { openCursors } from './kafka-cursors.js';
 import type { StreamGap } from './kafka-positions.js';
 import { openSession, rest, type Session } from './kafka-session.js';
-import type { BatchLimits, Consumer, Handler, Lag } from './stream.js';
+import type { BatchLimits, Consumer, Following, Handler, Lag } from './stream.js';
 
 export type KafkaStreamDeps = {
   readonly client: Kafka;
@@ -25,10 +25,17 @@ const SILENCE_MS = 15_000;
 const RETRY_MS = { first: 500, most: 5_000 };
 const STEADY_MS = 60_000;
 
+/** The consumer group of a consumer. */
+export const groupOf = (config: KafkaConfig, name: string): string => `${config.topic_prefix}-${name}`;
+
 /** Reads `<prefix>.events` as the group `<prefix>-<name>`, session after session. */
-export const kafkaConsumer = (config: KafkaConfig, deps: KafkaStreamDeps, name: string, limits: BatchLimits, handle: Handler): Consumer => {
+export const kafkaConsumer = (
+  config: KafkaConfig,
+  deps: KafkaStreamDeps,
+  { name, limits, handle, following }: { readonly name: string; readonly limits: BatchLimits; readonly handle: Handler; readonly following?: Following },
+): Consumer => {
   const topic = topicNames(config.topic_prefix).events;
-  const groupId = `${config.topic_prefix}-${name}`;
+  const groupId = groupOf(config, name);
   const cursors = openCursors(join(deps.cursors, name), topic);
   const log = deps.log.child({ part: 'kafka.consumer', group: groupId });
   const stop = new AbortController();
@@ -59,6 +66,7 @@ export const kafkaConsumer = (config: KafkaConfig, deps: KafkaStreamDeps, name: 
       session_ms: deps.session_ms ?? SESSION_MS,
       onGap: (gap) => deps.onGap(name, gap),
       onRefusal,
+      ...(following && { following }),
     });
     try {
       await Promise.race([session.broken, stopped]);

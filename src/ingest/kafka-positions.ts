@@ -21,6 +21,8 @@ export type Known = {
   readonly committed: number;
   /** True if one of our own consumers committed it. */
   readonly isOurs: boolean;
+  /** When the last message before the group's offset was sent, as our consumer noted it: milliseconds since 1970. */
+  readonly time?: number;
   /** Where this node itself had got to, if it ever read the partition. */
   readonly own: number | undefined;
   /** The first offset that the brokers hold, and the one after the last. */
@@ -43,8 +45,10 @@ export const startOf = ({ committed, isOurs, own, low, high }: Known): Start => 
   return { offset: committed };
 };
 
-/** Marks the offsets that our consumers commit, to tell them from those that a tool has set. */
-export const COMMIT_MARK = 'verdict';
+/** Marks the offsets that our consumers commit, to tell them from those that a tool has set; with the time of the last message before it. */
+const COMMIT_MARK = 'verdict';
+export const commitMark = (time: number | undefined): string => (time === undefined ? COMMIT_MARK : `${COMMIT_MARK} ${time}`);
+const MARKED = new RegExp(`^${COMMIT_MARK}(?: (\\d{1,15}))?$`);
 
 /** Asks the brokers about partitions just assigned. Rejects where they can't say. */
 export const knownOf = async (
@@ -61,9 +65,11 @@ export const knownOf = async (
       const mark = marks.find((one) => one.partition === partition);
       if (!mark) throw new Error(`The brokers don't know partition ${partition} of ${topic} yet.`);
       const at = committed.find((one) => one.partition === partition);
+      const marked = MARKED.exec(at?.metadata ?? '');
       const known = {
         committed: Number(at?.offset ?? -1),
-        isOurs: at?.metadata === COMMIT_MARK,
+        isOurs: marked !== null,
+        ...(marked?.[1] !== undefined && { time: Number(marked[1]) }),
         own: own(partition),
         low: Number(mark.low),
         high: Number(mark.high),

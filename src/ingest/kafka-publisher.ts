@@ -1,9 +1,8 @@
 import type { Kafka } from 'kafkajs';
 import type { Logger } from 'pino';
 import type { KafkaConfig } from '../config.js';
-import { topicNames } from '../kafka/index.js';
+import { orderedProducer, topicNames } from '../kafka/index.js';
 import { toMessages, type Unsendable } from './kafka-messages.js';
-import { orderedProducer } from './kafka-producer.js';
 import type { Quarantine } from './quarantine.js';
 import type { Handler } from './stream.js';
 

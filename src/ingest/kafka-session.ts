@@ -4,8 +4,9 @@ import type { Logger } from 'pino';
 import { entryBuffer, type Taken } from './kafka-buffer.js';
 import type { Cursors } from './kafka-cursors.js';
 import { entryOf, toBatch } from './kafka-entries.js';
-import { COMMIT_MARK, knownOf, type StreamGap, startOf } from './kafka-positions.js';
-import type { BatchLimits, Handler, Lag } from './stream.js';
+import { missedOf, offsetsAt } from './kafka-missed.js';
+import { commitMark, type Known, knownOf, type Start, type StreamGap, startOf } from './kafka-positions.js';
+import type { BatchLimits, Following, Handler, Lag } from './stream.js';
 
 export type SessionOptions = {
   readonly client: Kafka;
@@ -20,6 +21,8 @@ export type SessionOptions = {
   readonly onGap: (gap: StreamGap) => Promise<void> | void;
   /** Told why the handler rejected, and undefined when it no longer does. */
   readonly onRefusal: (why: string | undefined) => void;
+  /** A follower is told what to have elsewhere instead of `onGap`. */
+  readonly following?: Following;
 };
 
 /** One membership in a consumer group, from connecting until it breaks or is closed. */
@@ -43,12 +46,27 @@ const LEAVE_MS = 10_000;
 const START_TRIES = 20;
 
 /** One partition while this session has it. Offsets are those of the next message. */
-type Partition = { fetched: number; handled: number; high: number /** What was asked for instead of `fetched`, the last time. */; strayed: number };
+type Partition = {
+  fetched: number;
+  handled: number;
+  high: number;
+  /** What was asked for instead of `fetched`, the last time. */
+  strayed: number;
+  /** When the last message that was handled had been sent, where that is known. */
+  time: number | undefined;
+};
 
 /** Resolves after `ms`, or at once when the signal is aborted. */
 export const rest = (ms: number, signal: AbortSignal): Promise<void> => delay(ms, undefined, { signal }).catch(() => undefined);
 
 const within = (ms: number, work: Promise<unknown>): Promise<unknown> => Promise.race([work, delay(ms, undefined, { ref: false })]);
+
+/** A follower that is new begins at `since`; what retention has taken since then is missing. What this node knows by itself doesn't count: another may have gone on. */
+const followerStart = (at: Known, since: number): Start => {
+  if (at.committed >= 0) return startOf({ ...at, own: undefined });
+  const offset = Math.max(at.low, since);
+  return at.low > 0 && since <= at.low ? { offset, gap: { from: 0, to: at.low, reason: 'retention' } } : { offset };
+};
 
 export const openSession = (options: SessionOptions): Session => {
   const { client, topic, groupId, limits, cursors, log } = options;
@@ -83,14 +101,24 @@ export const openSession = (options: SessionOptions): Session => {
   };
 
   const report = async (gap: Omit<StreamGap, 'topic'>): Promise<void> => {
+    if (options.following) return makeGood(options.following, gap);
     log.error({ topic, ...gap }, `Messages ${gap.from} to ${gap.to} of ${topic}/${gap.partition} will never be read (${gap.reason}).`);
     await options.onGap({ topic, ...gap });
+  };
+
+  /** What the brokers hold no more, the follower has elsewhere; until it has, nothing behind it is read. */
+  const makeGood = async ({ onMissed, since }: Following, { partition, from, to }: Omit<StreamGap, 'topic'>): Promise<void> => {
+    const state = partitions.get(partition);
+    const missed = await missedOf(admin, topic, { partition, from, to, time: state?.time }, since);
+    await onMissed(missed);
+    if (state) state.time = missed.to;
   };
 
   const commit = async (next: ReadonlyMap<number, number>): Promise<void> => {
     await cursors.save(next);
     try {
-      await consumer.commitOffsets([...next].map(([partition, offset]) => ({ topic, partition, offset: String(offset), metadata: COMMIT_MARK })));
+      const marked = (partition: number): string => commitMark(options.following && partitions.get(partition)?.time);
+      await consumer.commitOffsets([...next].map(([partition, offset]) => ({ topic, partition, offset: String(offset), metadata: marked(partition) })));
       touch();
     } catch (error) {
       // The next commit says the same and more; until then a restart repeats what was handled.
@@ -112,9 +140,11 @@ export const openSession = (options: SessionOptions): Session => {
   const begin = async (assigned: readonly number[], epoch: number): Promise<void> => {
     const known = await persist(() => knownOf(admin, topic, groupId, assigned, cursors.get), epoch);
     if (!known) return;
+    const { following } = options;
+    const since = following && (await persist(() => offsetsAt(admin, topic, following.since), epoch));
     for (const [partition, at] of known) {
-      const { offset, gap } = startOf(at);
-      partitions.set(partition, { fetched: offset, handled: offset, high: at.high, strayed: -1 });
+      const { offset, gap } = since ? followerStart(at, since.get(partition) ?? at.low) : startOf(at);
+      partitions.set(partition, { fetched: offset, handled: offset, high: at.high, strayed: -1, time: at.time });
       await moveTo(partition, offset, gap, epoch);
       if (epoch !== buffer.epoch()) return;
     }
@@ -211,7 +241,11 @@ export const openSession = (options: SessionOptions): Session => {
   const settle = async ({ entries, epoch }: Taken): Promise<void> => {
     if (epoch !== buffer.epoch()) return;
     const next = new Map<number, number>();
-    for (const { partition, offset } of entries) next.set(partition, offset + 1);
+    for (const { partition, offset, time } of entries) {
+      next.set(partition, offset + 1);
+      const state = partitions.get(partition);
+      if (state) state.time = time;
+    }
     for (const number of next.keys()) {
       const partition = partitions.get(number);
       if (!partition) continue;

@@ -3,8 +3,7 @@ import type { IHeaders, Kafka, KafkaMessage } from 'kafkajs';
 import type { Logger } from 'pino';
 import type { KafkaConfig } from '../config.js';
 import { newUlid } from '../event/index.js';
-import { topicNames } from '../kafka/index.js';
-import { type OrderedProducer, type Outgoing, orderedProducer } from './kafka-producer.js';
+import { type OrderedProducer, type Outgoing, orderedProducer, topicNames } from '../kafka/index.js';
 import { rest } from './kafka-session.js';
 import { type Quarantine, quarantineId, type SetAside } from './quarantine.js';
 import { lmdbQuarantine } from './quarantine-lmdb.js';
@@ -91,15 +90,20 @@ const headersOf = ({ reason, at, source }: SetAside): IHeaders => ({
 const itemOf = ({ value, headers = {}, timestamp }: KafkaMessage): SetAside | undefined => {
   if (!value) return undefined;
   const text = (name: string): string | undefined => headers[name]?.toString();
-  const { log, seq, topic, partition, offset } = {
+  const { log, seq, forwarder, topic, partition, offset } = {
     log: text('log'),
     seq: text('seq'),
+    forwarder: text('forwarder'),
     topic: text('topic'),
     partition: text('partition'),
     offset: text('offset'),
   };
   const source =
-    log !== undefined ? { log, seq: Number(seq) } : topic !== undefined ? { topic, partition: Number(partition), offset: Number(offset) } : undefined;
+    log !== undefined
+      ? { log, seq: Number(seq), ...(forwarder !== undefined && { forwarder }) }
+      : topic !== undefined
+        ? { topic, partition: Number(partition), offset: Number(offset) }
+        : undefined;
   return { line: value, reason: text('reason') ?? 'unknown', at: text('at') ?? new Date(Number(timestamp)).toISOString(), ...(source && { source }) };
 };
 

@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto';
 import type { Position } from '../event/index.js';
 import type { Foreign } from './stream.js';
 
+/** Where something stood: in a log (and which forwarder's destination refused it, where that is so), or on a topic. */
+export type SetAsideSource = (Position & { readonly forwarder?: string }) | Omit<Foreign, 'reason'>;
+
 /** Something set aside: the bytes as they came, why, and when (RFC 3339, UTC). */
-export type SetAside = { readonly line: Buffer; readonly reason: string; readonly at: string; readonly source?: Position | Omit<Foreign, 'reason'> };
+export type SetAside = { readonly line: Buffer; readonly reason: string; readonly at: string; readonly source?: SetAsideSource };
 
 /** A {@link SetAside} with the id it is known by from then on. */
 export type Quarantined = SetAside & { readonly id: string };
@@ -57,6 +60,10 @@ export const replay = async (
 
 /** The id of an item: made of its bytes and its source alone, so that a batch handled twice sets the same thing aside once. */
 export const quarantineId = ({ line, source }: SetAside): string => {
-  const place = !source ? '' : 'log' in source ? `${source.log}/${source.seq}` : `${source.topic}/${source.partition}/${source.offset}`;
+  const place = !source
+    ? ''
+    : 'log' in source
+      ? `${source.forwarder === undefined ? '' : `${source.forwarder} `}${source.log}/${source.seq}`
+      : `${source.topic}/${source.partition}/${source.offset}`;
   return `q-${createHash('sha256').update(`${place}\n`).update(line).digest('hex').slice(0, 32)}`;
 };

@@ -34,9 +34,32 @@ export type Consumer = {
 /** Batches by size and age: handed on when `bytes` are there, or the oldest waits `age_ms`. */
 export type BatchLimits = { readonly bytes: number; readonly age_ms: number };
 
+/** Events that a consumer has not had and that the stream has no more: they stand in the store. */
+export type Missed = {
+  /** They were recorded between these times (milliseconds since 1970, both in); others may have been, too. */
+  readonly from: number;
+  readonly to: number;
+  /** Their places, where they are known by them: whoever looks for them need not look at others. */
+  readonly ranges?: readonly LogRange[];
+  /** Whether an event is one of them. */
+  readonly has: (event: { readonly account: string; readonly log: string; readonly seq: number }) => boolean;
+  /** Names where they begin: the same after a restart in the midst of making them good. */
+  readonly key: string;
+};
+
+/** What makes a consumer a follower: it never holds the stream back, and is told what the stream has let go of before it came. */
+export type Following = {
+  /** A follower without a cursor begins with what was recorded at this time (milliseconds since 1970); a little before that may come, too. */
+  readonly since: number;
+  /** Resolves when the events have been had elsewhere; only then what follows them is handed on. A rejection means: again, later. */
+  readonly onMissed: (missed: Missed) => Promise<void>;
+};
+
 /** The feed of events that consumers read with a durable cursor. Two adapters: the journal itself, and Kafka. */
 export type Stream = {
   /** A consumer by a stable name; its cursor is kept under that name across restarts. */
-  readonly consumer: (name: string, limits: BatchLimits, handle: Handler) => Consumer;
+  readonly consumer: (name: string, limits: BatchLimits, handle: Handler, following?: Following) => Consumer;
+  /** Forgets the cursor of a follower that will never come again; it must be stopped. */
+  readonly forget: (name: string) => Promise<void>;
   readonly close: () => Promise<void>;
 };

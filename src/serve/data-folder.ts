@@ -34,6 +34,7 @@ export type DataFolder = {
   readonly directory: string;
   readonly ingest: string;
   readonly quarantine: string;
+  readonly forward: string;
   readonly usage: string;
   readonly exports: string;
   readonly policy: string;
@@ -50,6 +51,7 @@ export const layout = (path: string) => ({
   directory: join(path, 'directory'),
   ingest: join(path, 'ingest'),
   quarantine: join(path, 'quarantine'),
+  forward: join(path, 'forward'),
   usage: join(path, 'usage'),
   exports: join(path, 'exports'),
   policy: join(path, 'policy'),

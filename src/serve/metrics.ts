@@ -78,8 +78,68 @@ export const workerMetrics = (journal: () => { readonly events: number; readonly
 
 type ConsumerLag = { readonly name: string; readonly lag: () => { readonly events: number; readonly seconds: number } };
 
+/** What metrics tell of one forwarder. */
+type ForwarderCounts = {
+  readonly id: string;
+  readonly name: string;
+  readonly status: {
+    readonly state: string;
+    readonly sent: number;
+    readonly refused: number;
+    readonly withheld: number;
+    readonly lag: { readonly events: number; readonly seconds: number };
+    readonly last_success?: string;
+  };
+};
+
+/** One forwarder's counts are kept with it: they go on through restarts. */
+const forwarderMetrics = (registers: Registry[], forwarders: () => readonly ForwarderCounts[]): void => {
+  const labelNames = ['forwarder', 'name'] as const;
+  const events = new Gauge({
+    name: 'verdict_forwarder_events',
+    help: 'Events of a forwarder, by what became of them.',
+    labelNames: [...labelNames, 'outcome'],
+    registers,
+  });
+  const lagEvents = new Gauge({ name: 'verdict_forwarder_lag_events', help: 'Events that a forwarder has not looked at yet.', labelNames, registers });
+  const lagSeconds = new Gauge({
+    name: 'verdict_forwarder_lag_seconds',
+    help: 'The age of the oldest event that a forwarder has not looked at yet.',
+    labelNames,
+    registers,
+  });
+  const success = new Gauge({
+    name: 'verdict_forwarder_last_success_timestamp_seconds',
+    help: 'When its destination last took something.',
+    labelNames,
+    registers,
+  });
+  new Gauge({
+    name: 'verdict_forwarder_state',
+    help: 'Forwarders, by the state that they are in.',
+    labelNames: [...labelNames, 'state'],
+    registers,
+    collect() {
+      for (const gauge of [this, events, lagEvents, lagSeconds, success]) gauge.reset();
+      for (const { id: forwarder, name, status } of forwarders()) {
+        this.set({ forwarder, name, state: status.state }, 1);
+        for (const outcome of ['sent', 'refused', 'withheld'] as const) events.set({ forwarder, name, outcome }, status[outcome]);
+        lagEvents.set({ forwarder, name }, status.lag.events);
+        lagSeconds.set({ forwarder, name }, status.lag.seconds);
+        if (status.last_success !== undefined) success.set({ forwarder, name }, Date.parse(status.last_success) / 1000);
+      }
+    },
+  });
+};
+
+type PipelineSources = {
+  readonly consumers: () => readonly ConsumerLag[];
+  readonly quarantined: () => number;
+  readonly forwarders: () => readonly ForwarderCounts[];
+};
+
 /** What the pipeline counts. */
-export const pipelineMetrics = (consumers: () => readonly ConsumerLag[], quarantined: () => number) => {
+export const pipelineMetrics = ({ consumers, quarantined, forwarders }: PipelineSources) => {
   const registry = new Registry();
   const registers = [registry];
   const batches = new Counter({ name: 'verdict_insert_batches_total', help: 'Batches inserted into the store.', registers });
@@ -120,6 +180,7 @@ export const pipelineMetrics = (consumers: () => readonly ConsumerLag[], quarant
     },
   });
   void lagSeconds;
+  forwarderMetrics(registers, forwarders);
   return {
     registry,
     inserted: (batch: { readonly events: number; readonly bytes: number; readonly quarantined: number; readonly seconds: number }): void => {

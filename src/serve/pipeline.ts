@@ -27,6 +27,8 @@ export type PipelineParts = {
     readonly stop: () => Promise<void>;
     readonly trouble: () => string | undefined;
   }[];
+  /** Standing feeds to other places: started when the consumers are, stopped before them. Nothing waits for them. */
+  readonly forwarders: { readonly start: () => Promise<void>; readonly stop: () => Promise<void> };
   readonly streams: readonly Stream[];
   readonly nudge: () => void;
   readonly ranges: Ranges;
@@ -96,6 +98,7 @@ export const runPipeline = async (start: Start, parts: PipelineParts): Promise<v
     clearInterval(status);
     clearInterval(ranges);
     for (const collector of parts.collectors) await collector.stop();
+    await parts.forwarders.stop();
     await parts.journal.end();
     for (const { consumer } of parts.consumers) await consumer.stop();
     await announcing;
@@ -138,6 +141,7 @@ export const runPipeline = async (start: Start, parts: PipelineParts): Promise<v
   for (const feed of parts.feeds) await feed.start();
   for (const { consumer, needsStore } of parts.consumers) if (!needsStore) await consumer.start();
   for (const collector of parts.collectors) await collector.start();
+  await parts.forwarders.start();
   toSupervisor({ kind: 'ready' });
   await prepareStore();
   if (isStopping) return;

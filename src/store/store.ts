@@ -5,6 +5,7 @@ import { type InsertOptions, type InsertOutcome, insertLines } from './insert.js
 import { newCount } from './queries/count.js';
 import { decodeCursor, encodeCursor } from './queries/cursor.js';
 import type { EventFilter, Reach } from './queries/filter.js';
+import { type ForwarderRow, newForwarders, newPublishForwarders } from './queries/forwarders.js';
 import { newGet } from './queries/get.js';
 import { type LastUses, type LastUsesAsked, newLastUses } from './queries/last-uses.js';
 import { newList } from './queries/list.js';
@@ -14,6 +15,7 @@ import { newPrecedent, type PrecedentAsked } from './queries/precedent.js';
 import { newRanges } from './queries/ranges.js';
 import { type LogHead, newHeads, newPublishHead, newPublishReceived, newReceived } from './queries/received.js';
 import { newScan, type Scan, type ScanOptions } from './queries/scan.js';
+import { newWalk, type Walk, type WalkPage, type WalkPosition } from './queries/walk.js';
 import { newRetention, REFRESH_MS, type Retention } from './retention.js';
 import { tablesOf } from './tables.js';
 
@@ -39,6 +41,8 @@ export type Store = {
   readonly ranges: (log?: string) => Promise<readonly LogRange[]>;
   /** Everything that matches, as lines, for exports. Throws where the store fails midway. */
   readonly scan: (filter: EventFilter, reach: Reach, options?: ScanOptions) => Scan;
+  /** A page of what was recorded in a span of time, in the order in which it was recorded. Rejects where the store can't be reached. */
+  readonly walk: (walk: Walk, position: WalkPosition, options?: { readonly signal?: AbortSignal }) => Promise<WalkPage>;
   /** Makes known what one consumer has received of each log; `gone` are runs that have become part of another. */
   readonly publishReceived: (consumer: string, runs: readonly LogRange[], gone: readonly LogRange[]) => Promise<void>;
   /** What all consumers together have received; runs may touch and overlap. */
@@ -47,6 +51,10 @@ export type Store = {
   readonly publishHead: (head: Position) => Promise<void>;
   /** How far each log got, by its writer's own word or its events. */
   readonly heads: () => Promise<readonly LogHead[]>;
+  /** Makes known how a node's forwarders do. */
+  readonly publishForwarders: (node: string, rows: readonly { readonly forwarder: string; readonly status: string }[]) => Promise<void>;
+  /** What every node last told of its forwarders. */
+  readonly forwarders: () => Promise<readonly ForwarderRow[]>;
   readonly retention: Retention;
   /** Whether it answers at this moment; a sentence where it doesn't. */
   readonly trouble: () => Promise<string | undefined>;
@@ -95,6 +103,9 @@ export const openStore = (config: ClickHouseConfig, deps: { readonly now?: () =>
     publishHead: newPublishHead(reads),
     heads: newHeads(limits, reads),
     scan: newScan(limits, { ...reads, client: scanning }),
+    walk: newWalk(limits, { ...reads, client: scanning }),
+    publishForwarders: newPublishForwarders(reads),
+    forwarders: newForwarders(limits, reads),
     retention,
     trouble: async () => {
       const answer = await client.ping({ select: true });

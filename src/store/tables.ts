@@ -11,6 +11,8 @@ export type Tables = {
   readonly received: string;
   /** How far each log got, by its writer's own word. */
   readonly heads: string;
+  /** How forwarders do on each node. */
+  readonly forwarders: string;
   /** ` ON CLUSTER …`, or nothing. */
   readonly onCluster: string;
 };
@@ -25,5 +27,6 @@ export const tablesOf = ({ database, cluster }: Placement): Tables => ({
   migrations: `\`${database}\`.migrations`,
   received: `\`${database}\`.received`,
   heads: `\`${database}\`.heads`,
+  forwarders: `\`${database}\`.forwarders`,
   onCluster: cluster ? ` ON CLUSTER \`${cluster}\`` : '',
 });

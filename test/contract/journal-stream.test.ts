@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { newEventId } from '../../src/event/index.js';
 import { openJournal } from '../../src/ingest/journal.js';
 import { journalStream } from '../../src/ingest/journal-stream.js';
@@ -59,6 +60,12 @@ const makeHarness = async (): Promise<StreamHarness> => {
           source: 'libvirt',
         })),
       );
+    },
+    letGo: async () => {
+      const { log, seq } = journal.head();
+      journal.release(log, seq);
+      while (journal.depth().events > 0) await delay(20);
+      await delay(300);
     },
     close: async () => {
       await current?.close();

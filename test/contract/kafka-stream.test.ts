@@ -8,7 +8,7 @@ import { afterAll, beforeAll } from 'vitest';
 import { kafkaPublisher } from '../../src/ingest/kafka-publisher.js';
 import { kafkaStream } from '../../src/ingest/kafka-stream.js';
 import type { Stream } from '../../src/ingest/stream.js';
-import { ensureTopics, kafkaClient } from '../../src/kafka/index.js';
+import { ensureTopics, kafkaClient, topicNames } from '../../src/kafka/index.js';
 import { describeWithKafka, startKafka } from '../peers/kafka.js';
 import { kafkaConfig } from '../peers/kafka-config.js';
 import { testWriter } from '../peers/kafka-writer.js';
@@ -73,6 +73,11 @@ await describeWithKafka('over a broker', () => {
         life += 1;
       },
       write: (events) => publisher.publish([writer.chunk(events)]),
+      letGo: async () => {
+        const topic = topicNames(config.topic_prefix).events;
+        const marks = await admin.fetchTopicOffsets(topic);
+        await admin.deleteTopicRecords({ topic, partitions: marks.map(({ partition, high }) => ({ partition, offset: high })) });
+      },
       close: async () => {
         await current?.close();
         await publisher.close();

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Event, fromLine } from '../../src/event/index.js';
-import type { Batch, Consumer, Handler, Stream } from '../../src/ingest/stream.js';
+import type { Batch, Consumer, Handler, Missed, Stream } from '../../src/ingest/stream.js';
 
 /** A stream's surroundings, made for one case: somewhere to write, and what outlives a stop or a crash. */
 export type StreamHarness = {
@@ -11,6 +11,8 @@ export type StreamHarness = {
   readonly crash: () => Promise<void>;
   /** Writes one event for each entry, in order, in one go; resolves when the stream will carry them. `details.note` holds the note. */
   readonly write: (events: readonly { readonly account: string; readonly note: string }[]) => Promise<void>;
+  /** Has the stream let go of everything that was written so far, as retention or a store that has it all does. */
+  readonly letGo: () => Promise<void>;
   /** Ends everything. */
   readonly close: () => Promise<void>;
 };
@@ -52,11 +54,15 @@ export const streamContract = (name: string, makeHarness: () => Promise<StreamHa
     afterEach(() => harness.close(), 60_000);
 
     /** Starts a consumer that keeps the notes of what it handled. */
-    const consume = async (stream: Stream, consumer = 'store', limits = LIMITS): Promise<{ readonly notes: string[]; readonly consumer: Consumer }> => {
+    const consume = async (stream: Stream, consumer = 'store', limits = LIMITS) => {
       const notes: string[] = [];
-      const started = stream.consumer(consumer, limits, async (batch) => void notes.push(...notesOf(batch)));
+      const events: Event[] = [];
+      const started = stream.consumer(consumer, limits, async (batch) => {
+        notes.push(...notesOf(batch));
+        events.push(...eventsOf(batch));
+      });
       await started.start();
-      return { notes, consumer: started };
+      return { notes, events, consumer: started };
     };
 
     const start = async (stream: Stream, handle: Handler, consumer = 'store', limits = LIMITS): Promise<Consumer> => {
@@ -205,6 +211,117 @@ export const streamContract = (name: string, makeHarness: () => Promise<StreamHa
       await until(() => after.notes.length === 10, 'everything came again');
       expect(after.notes).toEqual(numbered('a', 10).map(({ note }) => note));
       await after.consumer.stop();
+    });
+
+    /** Starts a follower that keeps what it handled and what it was told to have elsewhere. */
+    const follow = async (stream: Stream, options: { since?: number; onMissed?: (missed: Missed) => Promise<void> } = {}) => {
+      const events: Event[] = [];
+      const missed: Missed[] = [];
+      const consumer = stream.consumer('follower', LIMITS, async (batch) => void events.push(...eventsOf(batch)), {
+        since: options.since ?? 0,
+        onMissed: async (one) => {
+          await options.onMissed?.(one);
+          missed.push(one);
+        },
+      });
+      await consumer.start();
+      const notes = (): readonly string[] => events.flatMap(({ details }) => (typeof details?.['note'] === 'string' ? [details['note']] : []));
+      return { events, notes, missed, consumer };
+    };
+
+    test('a follower gets what comes, in order, and goes on after a restart where it stopped', async () => {
+      const first = await follow(await harness.open(), { since: Date.now() });
+      await harness.write([...numbered('a', 20), ...numbered('b', 20)]);
+      await until(() => first.notes().length >= 40, 'the first events arrived');
+      await first.consumer.stop();
+      await harness.write(numbered('a', 5, 20));
+      const second = await follow(await harness.open(), { since: 0 });
+      await until(() => second.notes().length >= 5, 'the rest arrived');
+      await delay(300);
+      expect(first.notes().filter((note) => note.startsWith('a'))).toEqual(numbered('a', 20).map(({ note }) => note));
+      expect(second.notes()).toEqual(numbered('a', 5, 20).map(({ note }) => note));
+      expect([...first.missed, ...second.missed]).toEqual([]);
+      await second.consumer.stop();
+    });
+
+    test('a follower is told what the stream let go of while it was away, and what follows comes when it has had that', async () => {
+      const started = Date.now();
+      const before = await follow(await harness.open(), { since: started });
+      await harness.write(numbered('a', 10));
+      await until(() => before.notes().length === 10, 'the first events arrived');
+      await before.consumer.stop();
+      const lost = [...numbered('a', 30, 10), ...numbered('b', 30)];
+      await harness.write(lost);
+      const between = await consume(await harness.open(), 'witness');
+      await until(() => between.notes.length >= 70, 'a witness has seen them');
+      await between.consumer.stop();
+      await harness.letGo();
+      await harness.write(numbered('a', 5, 40));
+      let tries = 0;
+      const after = await follow(await harness.open(), {
+        since: started,
+        onMissed: async () => {
+          tries += 1;
+          if (tries === 1) throw new Error('The store is away.');
+        },
+      });
+      await until(() => after.notes().length >= 5, 'what came later arrived');
+      expect(tries).toBeGreaterThan(1);
+      const witnessed = between.events.filter(({ details }) => lost.some(({ note }) => note === details?.['note']));
+      expect(witnessed).toHaveLength(60);
+      for (const event of witnessed) {
+        const time = Date.parse(event.recorded);
+        expect(after.missed.some(({ from, to, has }) => from <= time && time <= to && has(event))).toBe(true);
+      }
+      expect(new Set(after.notes())).toEqual(new Set(numbered('a', 5, 40).map(({ note }) => note)));
+      await after.consumer.stop();
+    });
+
+    /** A follower that is handed a batch when so many bytes are there, or after so long. */
+    const lingering = async (age_ms: number) => {
+      const stream = await harness.open();
+      const batches: (readonly string[])[] = [];
+      const following = { since: Date.now(), onMissed: async () => undefined };
+      const consumer = stream.consumer('lingering', { bytes: 20_000, age_ms }, async (batch) => void batches.push(notesOf(batch)), following);
+      await consumer.start();
+      return { batches: () => batches.filter((batch) => batch.length > 0), consumer };
+    };
+
+    test('a follower that may wait for more gets what came meanwhile as one batch', async () => {
+      const { batches, consumer } = await lingering(4_000);
+      for (let from = 0; from < 4; from += 1) {
+        await harness.write(numbered('a', 1, from));
+        await delay(300);
+      }
+      await until(() => batches().length > 0, 'they arrived');
+      expect(batches()).toEqual([numbered('a', 4).map(({ note }) => note)]);
+      await consumer.stop();
+    });
+
+    test('it waits no longer where there is enough, nor when it is told to stop', async () => {
+      // Longer than this test may take.
+      const { batches, consumer } = await lingering(120_000);
+      await harness.write(numbered('a', 100));
+      await until(() => batches().flat().length > 0, 'enough arrived');
+      await harness.write(numbered('a', 1, 100));
+      await delay(400);
+      await consumer.stop();
+      expect(batches().flat()).not.toContain(numbered('a', 1, 100)[0]?.note);
+    });
+
+    test('a follower that begins later than the stream, but before what it still has, is told what lies between', async () => {
+      const since = Date.now();
+      await harness.write(numbered('a', 20));
+      const witness = await consume(await harness.open(), 'witness');
+      await until(() => witness.notes.length === 20, 'a witness has seen them');
+      await witness.consumer.stop();
+      await harness.letGo();
+      await harness.write(numbered('a', 5, 20));
+      const follower = await follow(await harness.open(), { since });
+      await until(() => follower.notes().length === 5, 'what is left arrived');
+      for (const event of witness.events.filter(({ details }) => details?.['note'] !== undefined))
+        expect(follower.missed.some(({ from, to, has }) => from <= Date.parse(event.recorded) && Date.parse(event.recorded) <= to && has(event))).toBe(true);
+      await follower.consumer.stop();
     });
   });
 };

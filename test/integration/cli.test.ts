@@ -141,7 +141,7 @@ describe('the command line against a node', () => {
     expect(seen.size).toBe(111);
   });
 
-  it.each(['json', 'jsonl', 'csv'])('exports as %s, whole and with a manifest that says so', async (format) => {
+  it.each(['json', 'jsonl', 'csv', 'syslog'])('exports as %s, whole and with a manifest that says so', async (format) => {
     const file = `all.${format}`;
     expect(await verdict(['audit-logs', 'export', '--format', format, '--account', 'acc-1', '--output', file])).toMatchObject({ code: 0 });
     const content = readFileSync(join(folder, file));

@@ -27,8 +27,20 @@ export const makeAuthority = (folder: string, name: string): string => {
   return join(folder, `${name}.pem`);
 };
 
-/** A certificate for this machine's loopback, signed by an authority of {@link makeAuthority}: `cert`, `key`, and both in one file. */
-export const makeCertificate = (folder: string, authority: string, name: string): { readonly cert: string; readonly key: string; readonly both: string } => {
+export type CertificateOptions = {
+  /** Whom it is for (OpenSSL's subjectAltName); this machine's loopback where it isn't given. */
+  readonly names?: string;
+  /** It has run out. */
+  readonly isExpired?: boolean;
+};
+
+/** A certificate signed by an authority of {@link makeAuthority}, for this machine's loopback where `options` don't say otherwise: `cert`, `key`, and both in one file. */
+export const makeCertificate = (
+  folder: string,
+  authority: string,
+  name: string,
+  { names = 'IP:127.0.0.1,DNS:localhost', isExpired = false }: CertificateOptions = {},
+): { readonly cert: string; readonly key: string; readonly both: string } => {
   const [key, request, cert, both, extensions] = ['key', 'request', 'cert', 'both', 'ext'].map((part) => join(folder, `${name}-${part}.pem`)) as [
     string,
     string,
@@ -36,14 +48,14 @@ export const makeCertificate = (folder: string, authority: string, name: string)
     string,
     string,
   ];
-  writeFileSync(extensions, 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
+  writeFileSync(extensions, `subjectAltName=${names}\n`);
   openssl(folder, 'req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`, '-keyout', key, '-out', request);
   openssl(
     folder,
     'x509',
     '-req',
     '-days',
-    '1',
+    isExpired ? '-1' : '1',
     '-in',
     request,
     '-CA',

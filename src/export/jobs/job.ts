@@ -1,6 +1,6 @@
 import type { EventFilter, Reach } from '../../store/index.js';
 import type { Compression } from '../compress.js';
-import type { ExportFormat } from '../formats.js';
+import type { ExportFormat } from '../files.js';
 
 /** What was asked for, as it stands on disk from the moment it is taken. */
 export type ExportJob = {

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fromLine } from '../../event/index.js';
 import { COMPRESSIONS, compressed } from '../compress.js';
-import { formatOf } from '../formats.js';
+import { formatOf } from '../files.js';
 import { type ExportJob, type JobManifest, type LogSpan, MOST_LOGS, type Part } from './job.js';
 
 export type PartsConfig = {

@@ -5,6 +5,8 @@ import { events } from './0001-events.js';
 import { received } from './0002-received.js';
 import { heads } from './0003-heads.js';
 import { byCause } from './0004-by-cause.js';
+import { byRecorded } from './0005-by-recorded.js';
+import { forwarders } from './0006-forwarders.js';
 
 export { STANDARD_DAYS } from './0001-events.js';
 
@@ -16,6 +18,8 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2, name: 'received', statements: received },
   { version: 3, name: 'heads', statements: heads },
   { version: 4, name: 'by-cause', statements: byCause },
+  { version: 5, name: 'by-recorded', statements: byRecorded },
+  { version: 6, name: 'forwarders', statements: forwarders },
 ];
 
 /** The tables were made by a newer Verdict than this one. */

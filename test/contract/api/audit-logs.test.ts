@@ -7,6 +7,7 @@ import { toLine } from '../../../src/event/index.js';
 import { type EmbeddedStore, migrate, openStore, type Store } from '../../../src/store/index.js';
 import { anEvent, ndjson } from '../../peers/events.js';
 import { configFor, startStore, temporaryFolder } from '../../peers/store.js';
+import { readMessage } from '../../peers/syslog-lines.js';
 import { type Rig, startRig } from './rig.js';
 
 const folder = temporaryFolder();
@@ -196,6 +197,25 @@ describe('GET /v1/audit-logs/export', () => {
     ['jsonl', 'application/x-ndjson', (text: string) => text.trim().split('\n').length],
     ['json', 'application/json', (text: string) => JSON.parse(text).data.events.length],
     ['csv', 'text/csv; charset=utf-8; header=present', (text: string) => text.trim().split('\r\n').length - 1],
+    ['syslog', 'text/plain; charset=utf-8', (text: string) => text.trim().split('\n').map(readMessage).length],
+    [
+      'ocsf',
+      'application/x-ndjson',
+      (text: string) =>
+        text
+          .trim()
+          .split('\n')
+          .filter((line) => JSON.parse(line).class_uid).length,
+    ],
+    [
+      'cef',
+      'text/plain; charset=utf-8',
+      (text: string) =>
+        text
+          .trim()
+          .split('\n')
+          .filter((line) => line.startsWith('CEF:0|')).length,
+    ],
   ] as const;
 
   it('says until when what was recorded is in it', async () => {
@@ -258,7 +278,7 @@ describe('GET /v1/audit-logs/export', () => {
       throw new Error('the store is away');
     });
     const other = await startRig(() => withStore(away));
-    for (const format of ['json', 'jsonl', 'csv'])
+    for (const format of ['json', 'jsonl', 'csv', 'syslog'])
       expect(await other.call('GET', `/v1/audit-logs/export?format=${format}`, { as: 'acme' })).toMatchObject({
         status: 503,
         json: { code: 'store.unavailable' },

@@ -9,6 +9,7 @@ import { Registry } from 'prom-client';
 import { expect } from 'vitest';
 import { type ApiDeps, createApi, openApiOf } from '../../../src/api/index.js';
 import { apiKeys, type Caller, PERMISSIONS, type Permission, type RefusedRequest } from '../../../src/caller/index.js';
+import { DESTINATIONS } from '../../../src/destinations.js';
 import { createDecide, type DecideDeps } from '../../../src/evaluate/decide.js';
 import { localDirectory } from '../../../src/evaluate/directory/local.js';
 import { readInput } from '../../../src/evaluate/input-json.js';
@@ -16,8 +17,10 @@ import { createSearch } from '../../../src/evaluate/search.js';
 import type { Event, EventDraft } from '../../../src/event/index.js';
 import { place } from '../../../src/event/index.js';
 import { jobFolder } from '../../../src/export/index.js';
+import { forwarderDesk } from '../../../src/forward/index.js';
 import { openJournal } from '../../../src/ingest/journal.js';
 import type { Journal } from '../../../src/ingest/journal-types.js';
+import { addressGuard, guardedDial, openSecrets } from '../../../src/outbound/index.js';
 import { guard } from '../../peers/guard.js';
 
 export type Reply = {
@@ -126,6 +129,17 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
     exportJobs: jobFolder(join(folder, 'exports')),
     revision: () => 'r1',
     keys: apiKeys({ directory, write: (_caller, changes) => directory.apply(changes) }),
+    forwarders: forwarderDesk({
+      destinations: DESTINATIONS,
+      secrets: openSecrets({ key: Buffer.alloc(32, 7).toString('base64'), old_keys: [] }),
+      dial: guardedDial(addressGuard(['127.0.0.0/8'])),
+      directory,
+      write: (_caller, changes) => directory.apply(changes),
+      append,
+      statuses: async () => () => undefined,
+      node: 'node-1',
+      most: 5,
+    }),
     quarantine: {
       list: async ({ limit }) =>
         [{ id: 'q1', reason: 'event.invalid', at: '2026-01-01T00:00:00.000Z', line: Buffer.from('{"a":1,"salts":["x","y"]}\n') }].slice(0, limit),

@@ -1,0 +1,13 @@
+export { oneAtATime } from './catch-up.js';
+export { MASK } from './config-secrets.js';
+export { FORWARDER_TYPE, type Forwarder, type ForwarderFilter, readForwarder } from './definition.js';
+export { type ForwarderDesk, type ForwarderDeskDeps, type ForwarderOutcome, forwarderDesk } from './desk.js';
+export { type Destinations, destinationsOf } from './destinations.js';
+export { fleetStatus } from './fleet-status.js';
+export { type Forwarders, type ForwardersDeps, runForwarders } from './forwarders.js';
+export { parsedChunks } from './match.js';
+export { residencyOf } from './residency.js';
+export { type SenderParts, senderOf } from './sender.js';
+export { redactForwarder, type ShownForwarder } from './show.js';
+export { type FeedStatus, type ForwardState, openForwardState, readForwardState } from './state.js';
+export type { ForwarderWish } from './wish.js';
