@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { resolve } from 'node:path';
 import { createClient } from '@clickhouse/client';
 import { findOpa } from '../dist/evaluate/index.js';
+import { forwardRows } from './bench/forward.mjs';
 import { gatewayRows } from './bench/gateway.mjs';
 import {
   ACCOUNT,
@@ -22,6 +23,7 @@ import { policyRows } from './bench/policy.mjs';
 import { cores, machine, watchMemory } from './bench/processes.mjs';
 import { bigTableRows } from './bench/queries.mjs';
 import { searchRows } from './bench/search.mjs';
+import { syslogRows } from './bench/syslog.mjs';
 import { wrk } from './bench/wrk.mjs';
 
 /**
@@ -199,7 +201,7 @@ const fullLoadRow = async (opa) => {
 const number = (value, digits = 0) => value.toLocaleString('en-US', { maximumFractionDigits: digits, minimumFractionDigits: digits });
 const reached = (isReached) => (isReached ? 'reached' : '**missed**');
 
-const report = ({ decisions, full, big, complete, search, gateway }) => {
+const report = ({ decisions, full, big, complete, search, gateway, syslog, forward }) => {
   const { rows, answered, found } = decisions;
   const [key, viaOpa, jwt, local, opa, batch, pair] = rows;
   const table = rows.map(
@@ -236,6 +238,8 @@ const report = ({ decisions, full, big, complete, search, gateway }) => {
     ...complete.goals,
     ...search.goals,
     ...gateway.goals,
+    ...syslog.goals,
+    ...forward.goals,
   ].map(([goal, measured, isReached]) => `| ${goal} | ${measured} | ${reached(isReached)} |`);
   const elsewhere = cores().elsewhere ?? 'the same cores, for this machine has no others';
   return `# Benchmarks
@@ -260,6 +264,10 @@ ${search.text}
 
 ${gateway.text}
 
+${syslog.text}
+
+${forward.text}
+
 ## Goals
 
 | goal | measured | |
@@ -278,7 +286,9 @@ const big = await bigTableRows({ progress });
 const complete = await policyRows({ opa: opa.path, port: await freePort(), seconds: SECONDS, rounds: ROUNDS, timesAs, middle, progress });
 const search = await searchRows({ seconds: SECONDS, rounds: ROUNDS, progress });
 const gateway = await gatewayRows({ seconds: SECONDS, rounds: ROUNDS, progress });
-const text = report({ decisions, full, big, complete, search, gateway });
+const syslog = await syslogRows({ rounds: ROUNDS, progress });
+const forward = await forwardRows({ rounds: ROUNDS, progress });
+const text = report({ decisions, full, big, complete, search, gateway, syslog, forward });
 const notes = existsSync(FILE) ? /\n## Notes\n[\s\S]*$/.exec(readFileSync(FILE, 'utf8'))?.[0] : undefined;
 writeFileSync(FILE, text + (notes ?? ''));
 process.stdout.write(text);

@@ -1,6 +1,8 @@
-// Writes docs/configuration.md from the schema of the configuration. Runs on the compiled product: `npm run docs` builds it first.
-import { writeFileSync } from 'node:fs';
+// Writes docs/configuration.md from the schema of the configuration, docs/formats.md from the formats, and the tables of
+// docs/syslog.md and of the destinations' pages from their code. Runs on the compiled product: `npm run docs` builds it first.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { renderFormats, withSettings } from './docs-formats.mjs';
 
 const cell = (text) => String(text).replaceAll('|', '\\|').replaceAll('\n', ' ');
 
@@ -81,9 +83,47 @@ Each of \`policy.verification_keys\` has:
 ${items(verificationKeys)}
 `;
 
+const rangeOf = ({ enum: values, type, minimum, maximum }) => {
+  if (values) return values.map((value) => `\`${value}\``).join(', ');
+  return minimum === undefined ? type : `${type}, ${minimum} to ${maximum}`;
+};
+
+const settingRows = (properties, prefix = '') =>
+  Object.entries(properties).flatMap(([name, property]) =>
+    property.properties
+      ? settingRows(property.properties, `${prefix}${name}.`)
+      : [
+          `| \`${prefix}${name}\` | ${rangeOf(property)} | ${property.default === undefined ? '' : `\`${property.default}\``} | ${cell(property.description)}${property['x-secret'] ? ' A secret: never shown.' : ''} |`,
+        ],
+  );
+
+const between = (text, name, table) =>
+  text.replace(new RegExp(`(<!-- ${name}: [^>]*-->\\n)[\\s\\S]*?(<!-- end -->)`), (_, begin, end) => `${begin}${table}\n${end}`);
+
+/** docs/syslog.md with its tables as these fields and this schema have them. */
+export const renderSyslog = (text, fields, schema) => {
+  const parameters = fields.map(({ name, of }) => `| \`${name}\` | ${of} |`).join('\n');
+  const filled = between(text, 'fields', `| parameter | of the event |\n| --- | --- |\n${parameters}`);
+  return between(filled, 'settings', `| key | values | default | what it is |\n| --- | --- | --- | --- |\n${settingRows(schema.properties).join('\n')}`);
+};
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const { listedSettings, settings } = await import('../dist/cli/settings.js');
   const file = fileURLToPath(new URL('../docs/configuration.md', import.meta.url));
   writeFileSync(file, renderConfiguration(settings(), listedSettings()));
   console.log(`${file} is written.`);
+  const { FIELDS } = await import('../dist/export/syslog/fields.js');
+  const { syslogSchema } = await import('../dist/export/index.js');
+  const syslog = fileURLToPath(new URL('../docs/syslog.md', import.meta.url));
+  writeFileSync(syslog, renderSyslog(readFileSync(syslog, 'utf8'), FIELDS, syslogSchema));
+  console.log(`${syslog} is written.`);
+  const { EVENT_FORMATS, FIELD_NAMES, SENDERS } = await import('../dist/export/index.js');
+  const formats = fileURLToPath(new URL('../docs/formats.md', import.meta.url));
+  writeFileSync(formats, renderFormats(EVENT_FORMATS, FIELD_NAMES));
+  console.log(`${formats} is written.`);
+  for (const destination of SENDERS) {
+    const page = fileURLToPath(new URL(`../docs/integrations/${destination.type}.md`, import.meta.url));
+    writeFileSync(page, withSettings(readFileSync(page, 'utf8'), destination));
+    console.log(`${page} has its settings.`);
+  }
 }

@@ -67,6 +67,8 @@ const main = async () => {
   await peer('envoy');
   await peer('caddy');
   await peer('libvirt');
+  await peer('rsyslog');
+  await peer('versitygw');
   if (only.length === 0) {
     await check('Lint and format (biome)', ['node_modules/@biomejs/biome/bin/biome', 'ci', '--error-on-warnings', '.']);
     await check('Types of sources and tests (tsc)', ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.test.json']);

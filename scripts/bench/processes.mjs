@@ -11,8 +11,8 @@ export const cores = () => {
 export const pinned = (set, command) => (set === undefined ? command : ['taskset', '-c', set, ...command]);
 
 /** Starts a command; `ready` resolves with the first match of `pattern` in its output, and rejects if it ends before. */
-export const start = (command, { env = {}, cwd, pattern, ms = 60_000 } = {}) => {
-  const child = spawn(command[0], command.slice(1), { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+export const start = (command, { env = {}, cwd, pattern, ms = 60_000, stdin = 'ignore' } = {}) => {
+  const child = spawn(command[0], command.slice(1), { cwd, env: { ...process.env, ...env }, stdio: [stdin, 'pipe', 'pipe'] });
   let output = '';
   const exited = new Promise((done) => child.once('exit', (code, signal) => done({ code, signal })));
   const ready = new Promise((found, failed) => {

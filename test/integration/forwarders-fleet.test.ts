@@ -65,9 +65,7 @@ await describeWithKafka('a fleet that forwards', () => {
       VERDICT_CLICKHOUSE_USERNAME: store.username,
       VERDICT_CLICKHOUSE_PASSWORD: store.password,
     };
-    nodes = await Promise.all(
-      folders.map((folder) => startVerdict({ folder, env: { ...env, VERDICT_ADMIN_TOKEN: ADMIN } })),
-    );
+    nodes = await Promise.all(folders.map((folder) => startVerdict({ folder, env: { ...env, VERDICT_ADMIN_TOKEN: ADMIN } })));
     clients = nodes.map(clientOf);
     for (const client of clients) await until('readiness', async () => ((await client.call('GET', '/readyz')).status === 200 ? true : undefined), 90_000);
     const wish = { name: 'siem', filter: { actions: ['instance.*'] }, destination: destinationTo(receiver) };
