@@ -19,6 +19,11 @@ const wishSchema = {
     format: { enum: EXPORT_FORMATS, description: 'jsonl where it is absent.' },
     compression: { enum: Object.keys(COMPRESSIONS) },
     csv_raw: { type: 'boolean' },
+    archive: {
+      const: true,
+      description:
+        'All that is known of `account`, and nothing else beside it here: its events, entities and forwarders, without secrets, as one tar.gz with a manifest. Takes the permission entity.read, too.',
+    },
   },
 } as const;
 
@@ -39,6 +44,7 @@ const exportSchema = {
     format: { enum: EXPORT_FORMATS },
     compression: { enum: Object.keys(COMPRESSIONS) },
     filter: { type: 'object' },
+    archive: { const: true },
     by: { type: 'string' },
     created: { type: 'string', format: 'date-time' },
     started: { type: 'string', format: 'date-time' },
@@ -71,6 +77,8 @@ const UNKNOWN = problem(
   'This node has no such export; ask the node that took it. An export is kept for exports.keep_hours after its end.',
 );
 
+const NO_ARCHIVE = problem(400, 'export.archive', 'An archive is of one account, whole: give "account" and "archive", and nothing else.');
+
 /** Exports too big for one request: taken, run beside everything else, and fetched part by part. */
 export const exportJobRoutes = (deps: ApiDeps): readonly Route[] => {
   const { exportJobs: folder } = deps;
@@ -91,11 +99,21 @@ export const exportJobRoutes = (deps: ApiDeps): readonly Route[] => {
       format = 'jsonl',
       compression,
       csv_raw,
+      archive,
       ...query
-    } = ask.body as { format?: ExportFormat; compression?: Compression; csv_raw?: boolean } & Record<string, string>;
+    } = ask.body as { format?: ExportFormat; compression?: Compression; csv_raw?: boolean; archive?: true } & Record<string, string>;
+    if (
+      archive &&
+      Object.keys(ask.body as object)
+        .sort()
+        .join() !== 'account,archive'
+    )
+      return failed(NO_ARCHIVE);
     const read = readFilter(query, ask.caller, 'audit.export', deps.guard);
     if (!read.ok) return read.account === undefined ? failed(read.problem) : { kind: 'refused', problem: read.problem, account: read.account };
     const { account } = read.filter;
+    const refusal = archive && deps.guard(ask.caller, 'entity.read', account);
+    if (refusal) return { kind: 'refused', problem: problem(403, refusal.code, refusal.message), account: account as string };
     const job: ExportJob = {
       id: `exp-${newUlid()}`,
       ...(account !== undefined && { account }),
@@ -104,11 +122,12 @@ export const exportJobRoutes = (deps: ApiDeps): readonly Route[] => {
       format,
       ...(compression && { compression }),
       ...(csv_raw && { csv_raw }),
+      ...(archive && { archive }),
       by: ask.caller.id,
       created: new Date((deps.now ?? Date.now)()).toISOString(),
       policy: deps.revision(),
     };
-    const details = { ...filterRecord(query), format, ...(compression && { compression }) };
+    const details = archive ? { ...filterRecord(query), archive } : { ...filterRecord(query), format, ...(compression && { compression }) };
     const taken = await folder.take(job, () =>
       recordRead(deps, ask, { action: 'export.create', resource: { type: 'export', id: job.id }, reach: reachOf(job), details }),
     );

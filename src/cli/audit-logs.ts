@@ -8,7 +8,7 @@ import { EXIT, Failure } from './failure.js';
 import { type Output, outputOption, printFields, printJson, printTable, remark } from './output.js';
 import { counted } from './text.js';
 
-type Filters = {
+export type Filters = {
   readonly event?: string;
   readonly user?: string;
   readonly start?: string;
@@ -32,7 +32,7 @@ const count = (text: string): number => {
 };
 
 /** The filters of list and export, under platform A's names. */
-const withFilters = (command: Command): Command =>
+export const withFilters = (command: Command): Command =>
   command
     .option('--event <action>', 'only this action, such as instance.delete')
     .option('--user <user>', 'only what this user did: an id or an e-mail address')
@@ -47,7 +47,7 @@ const withFilters = (command: Command): Command =>
     .option('--q <text>', 'only what has this text in its action, ids, names, e-mail or details, or is the id in its caused_by');
 
 /** The filters as the API names them. */
-const toQuery = ({ event, user, start, end, account, resource, result, kind, ip, requestId, q }: Filters): Query => ({
+export const toQuery = ({ event, user, start, end, account, resource, result, kind, ip, requestId, q }: Filters): Query => ({
   start_date: start,
   end_date: end,
   event,

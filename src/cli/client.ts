@@ -29,7 +29,7 @@ export type Client = {
   /** The answer with its JSON parsed. A non-2xx becomes a {@link Failure} with the problem's own sentence. */
   readonly call: (method: string, path: string, call?: Call) => Promise<Reply>;
   /** The answer as it streams in, trailers and all; a non-2xx becomes a {@link Failure}. */
-  readonly open: (path: string, query?: Query) => Promise<IncomingMessage>;
+  readonly open: (path: string, query?: Query, headers?: Call['headers']) => Promise<IncomingMessage>;
 };
 
 /** Longer than any answer takes that doesn't stream. */
@@ -142,8 +142,8 @@ export const createClient = (target: Target): Client => {
         throw new Failure(EXIT.failed, `What answers at ${base.origin} is no Verdict node: its answer is not JSON.`);
       }
     },
-    open: async (path, query) => {
-      const message = await send('GET', path, query ? { query } : {});
+    open: async (path, query, headers) => {
+      const message = await send('GET', path, { ...(query && { query }), ...(headers && { headers }) });
       const status = message.statusCode ?? 0;
       if (status >= 200 && status <= 299) return message;
       throw failureOf(status, await answer(message));

@@ -1,14 +1,7 @@
 import type { JsonObject } from '../event/index.js';
+import type { ConfigSchema } from '../outbound/index.js';
 import type { EventFormatName } from './formats/index.js';
 import type { Dial, Sender } from './sender.js';
-
-/** A JSON Schema of an object; a property with `"x-secret": true` is encrypted where it is kept and never shown. */
-export type ConfigSchema = {
-  readonly type: 'object';
-  readonly required?: readonly string[];
-  readonly properties: Readonly<Record<string, JsonObject>>;
-  readonly [keyword: string]: unknown;
-};
 
 /** A form that events take on their way out. `rfc5424`: JSON as the text of a syslog message; `parquet`: many events as a file of columns. */
 export type DestinationFormat = EventFormatName | 'rfc5424' | 'parquet';
@@ -20,6 +13,8 @@ export type SenderDeps = {
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 };
+
+export type { ConfigSchema };
 
 /** One kind of place that events can be sent to. */
 export type Destination = {

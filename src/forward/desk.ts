@@ -1,6 +1,7 @@
 import { reachesAll } from '../caller/grant.js';
 import { oneByOne } from '../caller/one-by-one.js';
 import type { Caller } from '../caller/types.js';
+import { type Residency, residencyOf } from '../evaluate/directory/residency.js';
 import type { Directory, Entity, EntityChange, EntityOutcome } from '../evaluate/directory/types.js';
 import { type EventDraft, type JsonObject, newUlid } from '../event/index.js';
 import type { Outgoing, Step } from '../export/sender.js';
@@ -10,7 +11,6 @@ import { hasMask, MASK, opened, sameButSecrets, sealed, withKept } from './confi
 import { FORWARDER_TYPE, type Forwarder, putForwarder, readForwarder } from './definition.js';
 import { listForwarders } from './forwarders.js';
 import { outgoingOf } from './match.js';
-import { type Residency, residencyOf } from './residency.js';
 import { type SenderParts, senderOf } from './sender.js';
 import { type ShownForwarder, showForwarder } from './show.js';
 import type { FeedStatus } from './state.js';

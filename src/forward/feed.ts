@@ -1,3 +1,4 @@
+import type { Residency } from '../evaluate/directory/residency.js';
 import { type EventDraft, textWithoutSecrets } from '../event/index.js';
 import type { Outgoing, Sender } from '../export/sender.js';
 import type { Batch, BatchLimits, Consumer, Missed, SetAside, Stream } from '../ingest/index.js';
@@ -7,7 +8,6 @@ import { eraOf, type Forwarder, type Replay } from './definition.js';
 import { type Deliver, deliveryOf, FeedStopped, type Refused } from './delivery.js';
 import { matcherOf, type ParsedChunks } from './match.js';
 import { forwarderEvent } from './own-events.js';
-import type { Residency } from './residency.js';
 import type { FeedStatus, ForwardState, ReplayStatus } from './state.js';
 
 export type FeedDeps = CatchUpDeps & {

@@ -6,7 +6,6 @@ export { type Destinations, destinationsOf } from './destinations.js';
 export { fleetStatus } from './fleet-status.js';
 export { type Forwarders, type ForwardersDeps, runForwarders } from './forwarders.js';
 export { parsedChunks } from './match.js';
-export { residencyOf } from './residency.js';
 export { type SenderParts, senderOf } from './sender.js';
 export { redactForwarder, type ShownForwarder } from './show.js';
 export { type FeedStatus, type ForwardState, openForwardState, readForwardState } from './state.js';

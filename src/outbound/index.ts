@@ -1,4 +1,5 @@
 export { type AddressGuard, addressGuard, GuardedAddress } from './address.js';
+export { type ConfigSchema, hasMask, MASK, masked, opened, sameButSecrets, sealed, secretPaths, withKept, withText } from './config-secrets.js';
 export { type GuardedDial, guardedDial } from './dial.js';
 export type { Answer } from './exchange.js';
 export { again, type Failure, failureOf, isTlsError, stopped } from './failure.js';

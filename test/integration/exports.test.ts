@@ -1,12 +1,28 @@
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { extract } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cliIn } from '../peers/cli.js';
 import { clientOf, type RunningVerdict, removeFolder, startVerdict, temporaryFolder, until } from '../peers/verdict.js';
 
 type Part = { readonly name: string; readonly rows: number; readonly bytes: number; readonly sha256: string };
 type Shown = { readonly id: string; readonly state: string; readonly rows: number; readonly parts: readonly Part[] };
 type One = { readonly data: Shown };
+
+/** The files of a tar.gz, in its order. */
+const unpack = async (bytes: Buffer): Promise<ReadonlyMap<string, Buffer>> => {
+  const files = new Map<string, Buffer>();
+  const tar = extract();
+  tar.end(gunzipSync(bytes));
+  for await (const entry of tar) {
+    const pieces: Buffer[] = [];
+    for await (const piece of entry) pieces.push(piece as Buffer);
+    files.set(entry.header.name, Buffer.concat(pieces));
+  }
+  return files;
+};
 
 const EVENTS = 3_000;
 const padding = 'x'.repeat(1_000);
@@ -21,7 +37,7 @@ const event = (n: number) => ({
 
 describe('an export that runs by itself', () => {
   const folder = temporaryFolder();
-  const env = { VERDICT_EXPORTS_PART_BYTES: '1048576' };
+  const env = { VERDICT_EXPORTS_PART_BYTES: '1048576', VERDICT_SECRETS_KEY: randomBytes(32).toString('base64') };
   let node: RunningVerdict;
   let client: ReturnType<typeof clientOf>;
   let ofAcc1: string;
@@ -132,6 +148,83 @@ describe('an export that runs by itself', () => {
     const { data: mine } = await client.json<{ data: { exports: readonly { account: string }[] } }>('GET', '/v1/exports', undefined, headers);
     expect(new Set(mine.exports.map(({ account }) => account))).toEqual(new Set(['acc-1']));
     expect((await client.call('GET', '/v1/exports/..%2f..%2fnode.json')).status).toBe(404);
+  });
+
+  it('holds all of an account as one archive, and no secret', { timeout: 60_000 }, async () => {
+    await client.json('POST', '/v1/entities', [
+      { type: 'account', id: 'acc-2', account: 'acc-2', properties: { name: 'Two' } },
+      { type: 'instance', id: 'inst-two', account: 'acc-2', properties: { name: 'two' } },
+      { type: 'instance', id: 'inst-one', account: 'acc-1', properties: { name: 'one' } },
+    ]);
+    await client.json('POST', '/v1/forwarders', {
+      name: 'of two',
+      accounts: ['acc-2'],
+      destination: { type: 'https', url: 'https://siem.example/', authorization: 'token-of-the-siem' },
+    });
+    const { data } = await client.json<One>('POST', '/v1/exports', { account: 'acc-2', archive: true });
+    const { id, parts, rows } = await done(data.id);
+    const [part] = parts as [Part];
+    expect(parts).toHaveLength(1);
+    const bytes = Buffer.from(await (await fetchPart(id, part.name)).arrayBuffer());
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(part.sha256);
+    const files = await unpack(bytes);
+    expect([...files.keys()]).toEqual(['manifest.json', 'events.jsonl', 'entities.jsonl', 'forwarders.jsonl', 'export-schedules.jsonl']);
+    const text = (name: string): string => files.get(name)?.toString() ?? '';
+    const manifest = JSON.parse(text('manifest.json')) as { files: readonly Part[] };
+    expect(manifest).toMatchObject({ account: 'acc-2', by: 'admin', policy: expect.stringMatching(/./), recorded_until: expect.stringMatching(/Z$/) });
+    for (const { name, rows: count, bytes: size, sha256 } of manifest.files) {
+      const file = files.get(name) as Buffer;
+      expect([name, file.length, file.toString().split('\n').length - 1]).toEqual([name, size, count]);
+      expect(createHash('sha256').update(file).digest('hex')).toBe(sha256);
+    }
+    const events = text('events.jsonl').trim().split('\n');
+    expect(events).toHaveLength(rows);
+    expect(rows).toBeGreaterThanOrEqual(1_000);
+    expect(new Set(events.map((line) => (JSON.parse(line) as { account: string }).account))).toEqual(new Set(['acc-2']));
+    const entities = text('entities.jsonl')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    expect(entities).toMatchObject([
+      { type: 'account', id: 'acc-2', version: 1 },
+      { type: 'instance', id: 'inst-two', version: 1 },
+    ]);
+    expect(text('forwarders.jsonl')).toContain('siem.example');
+    const everything = [...files.values()].map(String).join('');
+    for (const secret of ['token-of-the-siem', 'salts']) expect(everything).not.toContain(secret);
+    expect((await client.call('POST', '/v1/exports', { account: 'acc-1', archive: true }, { authorization: `Bearer ${ofAcc1}` })).status).toBe(403);
+    expect((await client.call('POST', '/v1/exports', { account: 'acc-1', archive: true, event: 'x' })).status).toBe(400);
+    expect((await client.call('POST', '/v1/exports', { archive: true })).status).toBe(400);
+  });
+
+  it('is begun, followed and fetched by the command line, an archive in one go', { timeout: 60_000 }, async () => {
+    const run = cliIn(folder, { VERDICT_URL: node.url, VERDICT_TOKEN: node.token });
+    const begun = await run('exports', 'create', '--account', 'acc-2', '--format', 'csv', '--output', 'json');
+    expect(begun.code, begun.err).toBe(0);
+    const { id } = (JSON.parse(begun.out) as One).data;
+    const into = join(folder, 'fetched');
+    const fetched = await run('exports', 'download', id, '--folder', into);
+    expect(fetched.code, fetched.err).toBe(0);
+    const { parts } = JSON.parse(readFileSync(join(into, `${id}.manifest.json`), 'utf8')) as { parts: readonly Part[] };
+    for (const { name, sha256 } of parts)
+      expect(
+        createHash('sha256')
+          .update(readFileSync(join(into, name)))
+          .digest('hex'),
+      ).toBe(sha256);
+    // What is there and right is not fetched again; what was cut off is fetched on.
+    const [first] = parts as [Part];
+    const whole = readFileSync(join(into, first.name));
+    rmSync(join(into, first.name));
+    writeFileSync(join(into, `${first.name}.${first.sha256.slice(0, 12)}.partial`), whole.subarray(0, 1_000));
+    expect((await run('exports', 'download', id, '--folder', into)).code).toBe(0);
+    expect(readFileSync(join(into, first.name)).equals(whole)).toBe(true);
+    const file = join(folder, 'two.tar.gz');
+    const archived = await run('exports', 'archive', '--account', 'acc-2', '--file', file);
+    expect(archived.code, archived.err).toBe(0);
+    expect([...(await unpack(readFileSync(file))).keys()]).toContain('events.jsonl');
+    expect((await run('exports', 'list')).out).toContain(id);
+    expect((await run('exports', 'delete', id)).code).toBe(0);
   });
 
   it('goes, with its files, when it is deleted', { timeout: 30_000 }, async () => {

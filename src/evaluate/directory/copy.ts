@@ -27,7 +27,7 @@ const CACHED = { entities: 20_000, characters: 32 * 2 ** 20 };
 const CLOCK_MS = 5_000;
 
 /** One LMDB environment with a directory in it. Several processes of a node open the same one. */
-export type Copy = Pick<Directory, 'get' | 'list' | 'grantedTo' | 'tokenOf' | 'generation' | 'isEmpty' | 'close'> & {
+export type Copy = Pick<Directory, 'get' | 'list' | 'ofAccount' | 'grantedTo' | 'tokenOf' | 'generation' | 'isEmpty' | 'close'> & {
   /** This node's name in the environment: a ULID, made with it. */
   readonly node: string;
   readonly state: (type: string, id: string) => EntityState | undefined;
@@ -176,6 +176,17 @@ export const openCopy = (path: string, now: () => number = Date.now): Copy => {
     return found;
   };
 
+  const ofAccount: Directory['ofAccount'] = (account, { after, limit }) => {
+    refresh();
+    const found: Entity[] = [];
+    for (const [owner, type, id] of db.accounts.getKeys({ start: [account, after?.type ?? '', after?.id ?? ''] as [string, string, string] })) {
+      if (owner !== account || found.length >= limit) break;
+      const entity = type === after?.type && id === after.id ? undefined : get(type, id);
+      if (entity) found.push(entity);
+    }
+    return found;
+  };
+
   /** What stands among the grantees is only where to look: the entry itself says whose it is. */
   const readGranted = (account: string, grantee: string): readonly Entity[] => {
     const key = granteeKey(account, grantee);
@@ -223,6 +234,7 @@ export const openCopy = (path: string, now: () => number = Date.now): Copy => {
     node: db.notes.get('node') as string,
     get,
     list,
+    ofAccount,
     grantedTo,
     tokenOf,
     isEmpty,

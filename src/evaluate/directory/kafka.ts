@@ -186,6 +186,7 @@ export const kafkaDirectory = (config: KafkaDirectoryConfig, deps: { readonly ka
   return {
     get: copy.get,
     list: copy.list,
+    ofAccount: copy.ofAccount,
     grantedTo: copy.grantedTo,
     tokenOf: copy.tokenOf,
     isEmpty: copy.isEmpty,

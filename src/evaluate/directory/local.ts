@@ -36,6 +36,7 @@ export const localDirectory = ({ path }: LocalDirectoryConfig, deps: { readonly 
   return {
     get: copy.get,
     list: copy.list,
+    ofAccount: copy.ofAccount,
     grantedTo: copy.grantedTo,
     tokenOf: copy.tokenOf,
     isEmpty: copy.isEmpty,

@@ -38,6 +38,8 @@ export type Directory = {
   readonly get: (type: string, id: string) => Entity | undefined;
   /** In the order of their ids' UTF-8 bytes, after `after`, at most `limit`. `account`: its own alone; '' those of no account. */
   readonly list: (type: string, options: { readonly account?: string; readonly after?: string; readonly limit: number }) => readonly Entity[];
+  /** An account's entities of every type, in the order of type and id, after `after`, at most `limit`. */
+  readonly ofAccount: (account: string, options: { readonly after?: Pick<Entity, 'type' | 'id'>; readonly limit: number }) => readonly Entity[];
   /** The account's ACL entries (type `acl`) whose `grantee` is this one, such as `user/usr-2` or `group/ops`, in order of id. */
   readonly grantedTo: (account: string, grantee: string) => readonly Entity[];
   /** The entity of type `token` whose `hash` (SHA-256 of the token, in small hexadecimal letters) is this; of several with one hash, the first by id. */

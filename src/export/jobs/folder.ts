@@ -1,6 +1,20 @@
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { newUlid } from '../../event/index.js';
 import { type ExportJob, hasEnded, type JobManifest, type JobState, NOTHING_YET } from './job.js';
 
 const ID = /^exp-[0-9A-HJKMNP-TV-Z]{26}$/;
@@ -95,6 +109,16 @@ export const jobFolder = (path: string) => {
       if (hasEnded(now)) unlock(job(id)?.account);
     },
     setManifest: (id: string, manifest: JobManifest): void => writeDurably(at(id, 'manifest.json'), manifest),
+    /** Takes in an export that was made elsewhere, its parts moved here; its id. */
+    adopt: (made: ExportJob, manifest: JobManifest, ended: JobState, pathOf: (name: string) => string): string => {
+      const id = `exp-${newUlid()}`;
+      mkdirSync(join(path, id), { recursive: true, mode: 0o700 });
+      for (const { name } of ended.parts) copyFileSync(pathOf(name), at(id, name));
+      writeDurably(at(id, 'manifest.json'), { ...manifest, id });
+      writeDurably(at(id, 'state.json'), ended);
+      writeDurably(at(id, 'job.json'), { ...made, id });
+      return id;
+    },
     /** Asks the pipeline to end a job and remove it. */
     dismiss: (id: string): void => writeDurably(at(id, 'dismissed.json'), {}),
     isDismissed: (id: string): boolean => existsSync(at(id, 'dismissed.json')),

@@ -12,6 +12,8 @@ export type ExportJob = {
   readonly format: ExportFormat;
   readonly compression?: Compression;
   readonly csv_raw?: boolean;
+  /** All that is known of the account, as one archive: then `account` is there, and the filter names nothing else. */
+  readonly archive?: true;
   /** Who asked (the credential), and when: RFC 3339. */
   readonly by: string;
   readonly created: string;
@@ -39,6 +41,9 @@ export type JobState = {
 /** The first and the last place of one log that the export holds, and how many of its events. */
 export type LogSpan = { readonly log: string; readonly first: number; readonly last: number; readonly rows: number };
 
+/** A file within an archive. `sha256` is of its bytes, in hex; a row is a line. */
+export type ArchivedFile = { readonly name: string; readonly rows: number; readonly bytes: number; readonly sha256: string };
+
 /** What stands beside the parts: what they are, so that they can be checked without Verdict. */
 export type JobManifest = {
   readonly id: string;
@@ -56,6 +61,8 @@ export type JobManifest = {
   /** Events by day (UTC, of their timestamp) and action. */
   readonly counts: { readonly [day: string]: { readonly [action: string]: number } };
   readonly logs: readonly LogSpan[];
+  /** Of an archive: what is in it, beside its own `manifest.json`. */
+  readonly files?: readonly ArchivedFile[];
 };
 
 /** Only so many logs are told apart in a manifest: a fleet that restarts daily has fewer in two years. */

@@ -3,6 +3,7 @@ import { newEventId, SYSTEM_ACCOUNT } from '../../event/index.js';
 import type { Store } from '../../store/index.js';
 import type { JobFolder } from './folder.js';
 import { type ExportJob, hasEnded, type JobManifest, type JobState, NOTHING_YET } from './job.js';
+import { type Belongings, writeArchive } from './write-archive.js';
 import { type PartsConfig, writeParts } from './write-parts.js';
 
 export type RunnerConfig = PartsConfig & {
@@ -13,6 +14,8 @@ export type RunnerConfig = PartsConfig & {
 export type RunnerDeps = {
   readonly folder: JobFolder;
   readonly store: Pick<Store, 'scan'>;
+  /** What an archive has beside events. */
+  readonly belongings: Belongings;
   /** Records an act of Verdict's own, unless one of the same name was recorded before. */
   readonly record: (draft: EventDraft, once: string) => Promise<unknown>;
   readonly warn: (sentence: string) => void;
@@ -79,7 +82,11 @@ export const exportRunner = (config: RunnerConfig, deps: RunnerDeps) => {
       folder.setState(job.id, { state: 'running', started, rows, bytes, parts });
     };
     const signal = AbortSignal.any([stopping.signal, dismissed.signal]);
-    const written = await writeParts(config, job, scan.chunks, { place: (name) => folder.part(job.id, name), progress, signal });
+    const recorded_until = new Date(scan.recorded).toISOString();
+    const writing = { place: (name: string) => folder.part(job.id, name), progress, signal };
+    const written = job.archive
+      ? await writeArchive(job, scan.chunks, { ...writing, belongings: deps.belongings, recorded_until })
+      : await writeParts(config, job, scan.chunks, writing);
     const { id, account, filter, format, compression, by, created, policy } = job;
     const manifest: JobManifest = {
       id,
@@ -90,7 +97,7 @@ export const exportRunner = (config: RunnerConfig, deps: RunnerDeps) => {
       by,
       asked: created,
       policy,
-      recorded_until: new Date(scan.recorded).toISOString(),
+      recorded_until,
       ...written,
     };
     folder.setManifest(id, manifest);

@@ -11,12 +11,13 @@ export type PartsConfig = {
   readonly part_bytes: number;
 };
 
-export type Written = Pick<JobManifest, 'rows' | 'parts' | 'counts' | 'logs'>;
+export type Written = Pick<JobManifest, 'rows' | 'parts' | 'counts' | 'logs' | 'files'>;
 
-type Tally = { readonly add: (lines: Buffer) => number; readonly done: () => Pick<JobManifest, 'counts' | 'logs'> };
+/** What a manifest tells of events, as they go by. */
+export type Tally = { readonly add: (lines: Buffer) => number; readonly done: () => Pick<JobManifest, 'counts' | 'logs'> };
 
 /** Counts by day and action, and the places of each log. */
-const newTally = (): Tally => {
+export const newTally = (): Tally => {
   const counts = new Map<string, Map<string, number>>();
   const logs = new Map<string, LogSpan>();
   const one = (line: string): void => {
@@ -41,8 +42,11 @@ const newTally = (): Tally => {
   };
 };
 
+/** An account as part of a file's name. */
+export const whoseName = (account: string | undefined): string => (account ?? 'all').replaceAll(/[^A-Za-z0-9._-]/g, '_').slice(0, 64);
+
 const nameOf = ({ account, format, compression }: ExportJob, index: number): string => {
-  const whose = (account ?? 'all').replaceAll(/[^A-Za-z0-9._-]/g, '_').slice(0, 64);
+  const whose = whoseName(account);
   return `audit-logs-${whose}-${String(index).padStart(4, '0')}.${format}${compression ? `.${COMPRESSIONS[compression]}` : ''}`;
 };
 

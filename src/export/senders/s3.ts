@@ -31,25 +31,33 @@ const DAY_MS = 86_400_000;
 const text = (maxLength: number, description: string) => ({ type: 'string', minLength: 1, maxLength, description }) as const;
 const { gzip: _gzip, ...usual } = httpProperties;
 
+/** What a bucket needs, whoever writes into it. */
+export const S3_PROPERTIES = {
+  bucket: { type: 'string', pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$', description: 'The bucket. It must be there.' },
+  prefix: {
+    type: 'string',
+    maxLength: 512,
+    pattern: "^([A-Za-z0-9!_.*'()=-]+/)*$",
+    default: '',
+    description: 'What every name begins with; it ends with a slash.',
+  },
+  region: { type: 'string', pattern: '^[a-z0-9-]{1,64}$', default: REGION, description: 'The region of the bucket.' },
+  endpoint: urlProperty("The address of a server that isn't AWS's."),
+  path_style: { type: 'boolean', default: true, description: 'Whether the bucket stands in the path, not in the host name.' },
+  access_key_id: text(256, 'The access key.'),
+  secret_access_key: { ...text(1024, 'Its secret.'), 'x-secret': true },
+  session_token: { ...text(8192, 'The session token of temporary credentials.'), 'x-secret': true },
+  plain_http: httpProperties.plain_http,
+} as const;
+
+const { plain_http: _plain, ...bucketProperties } = S3_PROPERTIES;
+
 export const s3Schema = {
   type: 'object',
   required: ['bucket', 'access_key_id', 'secret_access_key'],
   additionalProperties: false,
   properties: {
-    bucket: { type: 'string', pattern: '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$', description: 'The bucket. It must be there.' },
-    prefix: {
-      type: 'string',
-      maxLength: 512,
-      pattern: "^([A-Za-z0-9!_.*'()=-]+/)*$",
-      default: '',
-      description: 'What every name begins with; it ends with a slash.',
-    },
-    region: { type: 'string', pattern: '^[a-z0-9-]{1,64}$', default: REGION, description: 'The region of the bucket.' },
-    endpoint: urlProperty("The address of a server that isn't AWS's."),
-    path_style: { type: 'boolean', default: true, description: 'Whether the bucket stands in the path, not in the host name.' },
-    access_key_id: text(256, 'The access key.'),
-    secret_access_key: { ...text(1024, 'Its secret.'), 'x-secret': true },
-    session_token: { ...text(8192, 'The session token of temporary credentials.'), 'x-secret': true },
+    ...bucketProperties,
     object_lock: {
       type: 'object',
       required: ['mode', 'days'],

@@ -1,4 +1,4 @@
-import type { Directory } from '../evaluate/directory/types.js';
+import type { Directory } from './types.js';
 
 /** Whether an account's events may go to a destination in this region (undefined: it names none). */
 export type Residency = (account: string, region: string | undefined) => boolean;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Json } from '../event/index.js';
+import type { Json } from '../../event/index.js';
 import { residencyOf } from './residency.js';
 
 describe('where an account’s events may go', () => {
