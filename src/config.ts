@@ -244,6 +244,8 @@ export const configSchema = {
         default: 268_435_456,
         description: 'A part of an export job is closed when it was made of so many bytes of events.',
       },
+      folder: { type: 'string', default: '', description: 'The folder that scheduled exports may be put under; empty: none is put into a folder.' },
+      settle_seconds: seconds(30, 'How long after it was due a scheduled export waits for events that are still on their way to the store.'),
     }),
     kafka: section({
       brokers: { type: 'array', items: { type: 'string', minLength: 1 }, default: [], description: 'host:port of each; none: the journal is the stream.' },
@@ -481,7 +483,7 @@ export type Config = {
   readonly directory: { readonly max_staleness: number };
   readonly journal: { readonly durability: 'disk' | 'kafka'; readonly max_bytes: number };
   readonly ingest: { readonly batch_bytes: number; readonly batch_ms: number };
-  readonly exports: { readonly keep_hours: number; readonly part_bytes: number };
+  readonly exports: { readonly keep_hours: number; readonly part_bytes: number; readonly folder: string; readonly settle_seconds: number };
   readonly kafka: KafkaConfig;
   readonly clickhouse: ClickHouseConfig;
   readonly collect: CollectConfig;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type ApiDeps, createApi, type PartStatus, type RequestMeta } from './api/index.js';
-import { apiKeys, authenticator, clientAddress, lastUse, readKey, refusals, showKey, tlsContext } from './caller/index.js';
+import { apiKeys, authenticator, clientAddress, lastUse, refusals, tlsContext } from './caller/index.js';
 import { DESTINATIONS } from './destinations.js';
 import {
   createDecide,
@@ -9,7 +9,6 @@ import {
   createSearch,
   type DecideDeps,
   type Directory,
-  type Entity,
   kafkaDirectory,
   loadGuard,
   loadPolicy,
@@ -19,9 +18,9 @@ import {
   type WriteDeps,
   writeEntities,
 } from './evaluate/index.js';
-import { type JsonObject, MAX_EVENT_BYTES } from './event/index.js';
+import { MAX_EVENT_BYTES } from './event/index.js';
 import { jobFolder } from './export/index.js';
-import { FORWARDER_TYPE, type ForwarderDesk, fleetStatus, forwarderDesk, readForwardState, redactForwarder } from './forward/index.js';
+import { type ForwarderDesk, fleetStatus, forwarderDesk, readForwardState } from './forward/index.js';
 import { gatewayFront } from './gateway-front.js';
 import {
   findGaps,
@@ -37,9 +36,11 @@ import {
 import { kafkaClient } from './kafka/index.js';
 import { opaContracts, opaFront } from './opa-api/index.js';
 import { addressGuard, guardedDial, openSecrets } from './outbound/index.js';
+import { redactOwn } from './own-entities.js';
 import { policyRules } from './policy-source.js';
 import { proxyFronts } from './proxy-fronts.js';
 import { routeTable } from './routes/index.js';
+import { scheduleDesk } from './schedule/index.js';
 import { journalSlots, layout } from './serve/data-folder.js';
 import { evaluationFront } from './serve/evaluation-front.js';
 import { type Start, toSupervisor } from './serve/messages.js';
@@ -130,6 +131,13 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
   const endHead = publishHead({ head: journal.head, publish: store.publishHead });
 
   let others: readonly PartStatus[] = [];
+  const schedules = scheduleDesk({
+    base: config.exports.folder,
+    dial: guardedDial(addressGuard(config.outbound.allow)),
+    directory,
+    write,
+    secrets: openSecrets(config.secrets),
+  });
   let onText: (id: number, text: string) => void = () => undefined;
   const table = config.routes.file === '' ? undefined : await routeTable({ place: config.routes.file, folder: config.data_dir, warn });
   const gateway = gatewayFront(start, { table, directory, journal, decide, writing, addressOf, refused: turnedAway.refused, registry: metrics.registry, log });
@@ -152,6 +160,7 @@ export const decisionProcess = async (start: Start & { readonly slot: string }, 
       writeEntities: write,
       audit: { ...store, gaps: () => findGaps({ ...store, journals: nodesHeads }) },
       exportJobs: jobFolder(folder.exports),
+      schedules,
       revision: () => policy.current().revision,
       keys,
       forwarders,
@@ -272,13 +281,6 @@ const livePolicy = async (start: Start, log: Logger) => {
       return taking;
     },
   };
-};
-
-/** What the event of one of Verdict's own entities shows of it: nothing of its secrets. */
-const redactOwn = (entity: Entity): JsonObject => {
-  if (entity.type === FORWARDER_TYPE) return redactForwarder(entity, DESTINATIONS);
-  const key = readKey(entity);
-  return key ? showKey(entity.id, key) : {};
 };
 
 /** Changes whose end isn't known (a crash, brokers that were away) get their event, or are struck out, once it is. */

@@ -3,10 +3,10 @@ import type { Logger } from 'pino';
 import { openCollectors } from './collectors.js';
 import type { KafkaConfig } from './config.js';
 import { DESTINATIONS } from './destinations.js';
-import { directoryFeed, localDirectory } from './evaluate/directory/index.js';
+import { directoryFeed, type EntityOutcome, kafkaDirectory, localDirectory, residencyOf, writeEntities } from './evaluate/directory/index.js';
 import { type EventDraft, newEventId, SYSTEM_ACCOUNT } from './event/index.js';
 import { exportRunner, jobFolder } from './export/index.js';
-import { oneAtATime, openForwardState, parsedChunks, residencyOf, runForwarders, senderOf } from './forward/index.js';
+import { oneAtATime, openForwardState, parsedChunks, runForwarders, senderOf } from './forward/index.js';
 import {
   type Handler,
   journalStream,
@@ -23,6 +23,8 @@ import {
 } from './ingest/index.js';
 import { ensureTopics, kafkaClient } from './kafka/index.js';
 import { addressGuard, guardedDial, openSecrets } from './outbound/index.js';
+import { belongingsOf, redactOwn } from './own-entities.js';
+import { scheduleRunner } from './schedule/index.js';
 import { journalSlots, layout } from './serve/data-folder.js';
 import { type Start, toSupervisor } from './serve/messages.js';
 import { pipelineMetrics } from './serve/metrics.js';
@@ -91,11 +93,12 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
   });
   // Read only: who writes it is the workers, or the feed below.
   const directory = localDirectory({ path: folder.directory });
+  const completeUntil = (): number => Date.now() - Math.max(0, ...consumers.map(({ consumer }) => consumer.lag().seconds * 1000));
   const collectors = openCollectors(config, join(folder.ingest, 'collect'), {
     log,
     directory,
     store,
-    completeUntil: () => Date.now() - Math.max(0, ...consumers.map(({ consumer }) => consumer.lag().seconds * 1000)),
+    completeUntil,
     record: recordOnce,
   });
   const fillStore = storeHandler({
@@ -117,7 +120,13 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
     await collectors.taken(batch);
   };
 
-  const exports = exportRunner(config.exports, { folder: jobFolder(folder.exports), store, record: recordOnce, warn: (sentence) => log.warn(sentence) });
+  const exports = exportRunner(config.exports, {
+    folder: jobFolder(folder.exports),
+    store,
+    belongings: belongingsOf(directory),
+    record: recordOnce,
+    warn: (sentence) => log.warn(sentence),
+  });
   const feeds: PipelineParts['feeds'][number][] = [{ name: 'exports', ...exports }];
   const closing: (() => Promise<void>)[] = [];
   const streams: PipelineParts['streams'][number][] = [journals];
@@ -156,6 +165,39 @@ export const pipelineProcess = async (start: Start, log: Logger): Promise<void> 
   } else {
     consumers = [{ name: 'ingest', consumer: journals.consumer('ingest', limits, ingest), needsStore: true }];
   }
+  const writer = kafka
+    ? kafkaDirectory({ path: folder.directory, topicPrefix: config.kafka.topic_prefix }, { kafka })
+    : localDirectory({ path: folder.directory });
+  const schedules = scheduleRunner({
+    directory,
+    isCopyFresh,
+    write: async (change) => {
+      const [outcome] = await writeEntities({ directory: writer, journal: own, redact: redactOwn }, [change], () => ({
+        timestamp: new Date().toISOString(),
+        actor: { type: 'service', id: 'verdict' },
+        source: 'verdict',
+        ...(config.region !== '' && { region: config.region }),
+      }));
+      return outcome as EntityOutcome;
+    },
+    record: recordOnce,
+    secrets: openSecrets(config.secrets),
+    dial: guardedDial(addressGuard(config.outbound.allow)),
+    base: config.exports.folder,
+    walk: store.walk,
+    residency: residencyOf(directory),
+    jobs: jobFolder(folder.exports),
+    scratch: join(folder.exports, 'scheduled'),
+    part_bytes: config.exports.part_bytes,
+    keep_hours: config.exports.keep_hours,
+    publicUrl: config.http.public_url,
+    node: start.node,
+    completeUntil,
+    settle_ms: config.exports.settle_seconds * 1000,
+    warn: (sentence) => onTrouble('scheduled exports', sentence),
+  });
+  feeds.push({ name: 'scheduled exports', ...schedules });
+  closing.push(writer.close);
   const retention = followRetention({
     directory,
     isCopyFresh,

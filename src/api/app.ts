@@ -13,6 +13,7 @@ import { entityRoutes } from './entities.js';
 import { bulkEntityRoutes } from './entities-bulk.js';
 import { eventRoutes } from './events.js';
 import { exportRoutes } from './export.js';
+import { scheduleRoutes } from './export-schedules.js';
 import { exportJobRoutes } from './exports.js';
 import { forwarderRoutes } from './forwarders.js';
 import { keyRoutes } from './keys.js';
@@ -46,6 +47,7 @@ const allRoutes = (config: ApiConfig, deps: ApiDeps): readonly Route[] => [
   ...bulkEntityRoutes(deps),
   ...exportRoutes(deps),
   ...exportJobRoutes(deps),
+  ...scheduleRoutes(deps),
   ...auditRoutes(deps),
   ...keyRoutes(deps),
   ...forwarderRoutes(deps),

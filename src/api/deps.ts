@@ -9,6 +9,7 @@ import type { JobFolder } from '../export/index.js';
 import type { ForwarderDesk } from '../forward/index.js';
 import type { Journal } from '../ingest/journal-types.js';
 import type { Quarantine, Replayed } from '../ingest/quarantine.js';
+import type { ScheduleDesk } from '../schedule/index.js';
 import type { Store } from '../store/index.js';
 
 /** What queries and exports are answered from; each function rejects where the store can't answer. */
@@ -50,6 +51,8 @@ export type ApiDeps = {
   readonly audit: AuditStore;
   /** Exports that run by themselves, on this node. */
   readonly exportJobs: JobFolder;
+  /** Exports that are made again and again. */
+  readonly schedules: ScheduleDesk;
   /** The revision of the policy in force. */
   readonly revision: () => string;
   readonly keys: Keys;

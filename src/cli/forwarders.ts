@@ -96,7 +96,7 @@ export const addForwarder = async (wish: Wish, { output, ...target }: Shared): P
 type AddOptions = Shared & FilterOptions & { readonly name: string; readonly format?: string; readonly destination: string };
 
 /** JSON as it is written, or the file that @ names: secrets needn't stand on the command line. */
-const jsonOf = (text: string): Readonly<Record<string, unknown>> => {
+export const jsonOf = (text: string): Readonly<Record<string, unknown>> => {
   const source = text === '@-' ? readFileSync(0, 'utf8') : text.startsWith('@') ? readFileSync(text.slice(1), 'utf8') : text;
   try {
     const value: unknown = JSON.parse(source);

@@ -4,6 +4,7 @@ import { auditLogsCommand } from './audit-logs.js';
 import { backupCommand } from './backup-command.js';
 import { configCommand } from './config-command.js';
 import { entitiesCommand } from './entities.js';
+import { exportsCommand } from './exports.js';
 import { EXIT, Failure } from './failure.js';
 import { forwardersCommand } from './forwarders.js';
 import { gatewayCommand } from './gateway.js';
@@ -39,6 +40,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no node reached, 4 refused, 5 not
     keysCommand(),
     policyCommand(),
     auditLogsCommand(),
+    exportsCommand(),
     forwardersCommand(),
     backupCommand(),
   ];

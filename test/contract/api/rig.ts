@@ -21,6 +21,7 @@ import { forwarderDesk } from '../../../src/forward/index.js';
 import { openJournal } from '../../../src/ingest/journal.js';
 import type { Journal } from '../../../src/ingest/journal-types.js';
 import { addressGuard, guardedDial, openSecrets } from '../../../src/outbound/index.js';
+import { scheduleDesk } from '../../../src/schedule/index.js';
 import { guard } from '../../peers/guard.js';
 
 export type Reply = {
@@ -127,6 +128,13 @@ export const startRig = async (change: (deps: ApiDeps) => Partial<ApiDeps> = () 
       },
     },
     exportJobs: jobFolder(join(folder, 'exports')),
+    schedules: scheduleDesk({
+      base: join(folder, 'out'),
+      dial: guardedDial(addressGuard(['127.0.0.0/8'])),
+      directory,
+      write: (_caller, changes) => directory.apply(changes),
+      secrets: openSecrets({ key: Buffer.alloc(32, 7).toString('base64'), old_keys: [] }),
+    }),
     revision: () => 'r1',
     keys: apiKeys({ directory, write: (_caller, changes) => directory.apply(changes) }),
     forwarders: forwarderDesk({
